@@ -1,0 +1,204 @@
+"""The settings that the cache engine needs, as one immutable value.
+
+One TOML file configures everything. This module reads its own keys and leaves the tables of the other
+rooms (``OTHER_TABLES``) to them; a key that nobody knows is an error, since a misspelt setting that is
+silently ignored is worse than none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+import platformdirs
+
+from rosecache.errors import ConfigError
+
+T = TypeVar("T")
+
+OTHER_TABLES = frozenset({"vfs", "stored_metadata_rules", "hooks", "smart"})
+"""Top-level tables of the configuration file that are read elsewhere."""
+
+DEFAULT_RELEASE_TEMPLATE = (
+    "{% if new %}{{ '{NEW} ' }}{% endif %}{{ releaseartists | artistsfmt }} - "
+    "{% if releasedate %}{{ releasedate.year }}. {% endif %}{{ releasetitle }}"
+    "{% if releasetype == 'single' %} - {{ releasetype | releasetypefmt }}{% endif %}"
+)
+DEFAULT_TRACK_TEMPLATE = (
+    "{% if disctotal > 1 %}{{ discnumber | rjust(2, '0') }}-{% endif %}"
+    "{{ tracknumber | rjust(2, '0') }}. {{ tracktitle }}"
+    "{% if trackartists.guest %} (feat. {{ trackartists.guest | artistsarrayfmt }}){% endif %}"
+)
+DEFAULT_ALL_TRACKS_TEMPLATE = (
+    "{{ trackartists | artistsfmt }} - {% if releasedate %}{{ releasedate.year }}. {% endif %}"
+    "{{ releasetitle }} - " + DEFAULT_TRACK_TEMPLATE
+)
+
+
+class ArtistAlias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``artist`` is also credited for whatever one of ``aliases`` made."""
+
+    artist: str
+    aliases: tuple[str, ...]
+
+
+class TemplateSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The name templates of one view; None means the default of that kind."""
+
+    release: str | None = None
+    track: str | None = None
+    all_tracks: str | None = None
+
+
+class PathTemplates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Name templates by view. ``playlists`` names tracks only, hence is a single template."""
+
+    default: TemplateSet = TemplateSet(
+        DEFAULT_RELEASE_TEMPLATE, DEFAULT_TRACK_TEMPLATE, DEFAULT_ALL_TRACKS_TEMPLATE
+    )
+    source: TemplateSet = TemplateSet()
+    releases: TemplateSet = TemplateSet()
+    releases_new: TemplateSet = TemplateSet()
+    releases_added_on: TemplateSet = TemplateSet(release="[{{ added_at[:10] }}] " + DEFAULT_RELEASE_TEMPLATE)
+    releases_released_on: TemplateSet = TemplateSet(
+        release="[{{ originaldate or releasedate or '0000-00-00' }}] " + DEFAULT_RELEASE_TEMPLATE
+    )
+    artists: TemplateSet = TemplateSet()
+    genres: TemplateSet = TemplateSet()
+    descriptors: TemplateSet = TemplateSet()
+    labels: TemplateSet = TemplateSet()
+    loose_tracks: TemplateSet = TemplateSet()
+    collages: TemplateSet = TemplateSet(release="{{ position }}. " + DEFAULT_RELEASE_TEMPLATE)
+    playlists: str = "{{ position }}. {{ trackartists | artistsfmt }} - {{ tracktitle }}"
+
+    def of_view(self, view: str, kind: str) -> str:
+        """Returns the template text of a view's ``release``, ``track`` or ``all_tracks`` names."""
+        own: str | None = getattr(getattr(self, view), kind)
+        default: str | None = getattr(self.default, kind)
+        builtin: str | None = getattr(PathTemplates().default, kind)
+        return own or default or builtin or ""
+
+
+def _default_cache_dir() -> Path:
+    return platformdirs.user_cache_path("rosefs")
+
+
+def _default_max_proc() -> int:
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything the cache engine can be told. Paths are absolute once loaded."""
+
+    music_source_dir: Path
+    cache_dir: Path = msgspec.field(default_factory=_default_cache_dir)
+    max_proc: int = msgspec.field(default_factory=_default_max_proc)
+    artist_aliases: tuple[ArtistAlias, ...] = ()
+    cover_art_stems: tuple[str, ...] = ("folder", "cover", "art", "front")
+    valid_art_exts: tuple[str, ...] = ("jpg", "jpeg", "png")
+    ignore_release_directories: tuple[str, ...] = ()
+    rename_source_files: bool = False
+    write_ids_to_tags: bool = True
+    write_parent_genres: bool = False
+    max_filename_bytes: int = 255
+    genres_file: Path | None = None
+    """A TOML file of genres that extends the built-in tree."""
+    genres_replace: bool = False
+    """Use ``genres_file`` instead of the built-in tree."""
+    path_templates: PathTemplates = PathTemplates()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads the cache engine's part of a configuration file.
+
+        Raises:
+            ConfigError: The file cannot be read, is not TOML, or holds a key or a value that is wrong; the
+                error names the key and what was expected.
+        """
+        return cls.from_mapping(read_toml(path), path=path)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, path: Path | None = None) -> Self:
+        """Makes a configuration of parsed TOML. Raises ConfigError as :meth:`load` does."""
+        own = {key: value for key, value in values.items() if key not in OTHER_TABLES}
+        config = convert(own, cls, path=path)
+        if not 20 <= config.max_filename_bytes <= 255:
+            raise ConfigError("expected a number from 20 to 255", key="max_filename_bytes", path=path)
+        if config.max_proc < 1:
+            raise ConfigError("expected a number of at least 1", key="max_proc", path=path)
+        if config.genres_replace and config.genres_file is None:
+            raise ConfigError("needs genres_file, which is not set", key="genres_replace", path=path)
+        return msgspec.structs.replace(
+            config,
+            music_source_dir=_absolute(config.music_source_dir),
+            cache_dir=_absolute(config.cache_dir),
+            genres_file=_absolute(config.genres_file) if config.genres_file else None,
+        )
+
+    @property
+    def collages_dir(self) -> Path:
+        return self.music_source_dir / "!collages"
+
+    @property
+    def playlists_dir(self) -> Path:
+        return self.music_source_dir / "!playlists"
+
+    def cache_shape(self) -> str:
+        """Returns a digest of the settings that decide what an update stores: with another one, another database."""
+        shaping = (
+            os.fsencode(self.music_source_dir).hex(),
+            sorted(stem.lower() for stem in self.cover_art_stems),
+            sorted(extension.lower() for extension in self.valid_art_exts),
+            sorted(self.ignore_release_directories),
+        )
+        return hashlib.blake2b(repr(shaping).encode(), digest_size=8).hexdigest()
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Returns a configuration file's content. Raises ConfigError, with line and column, if it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(error.strerror or str(error), path=path) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("the file is not UTF-8 text", path=path) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not valid TOML: {error}", path=path) from error
+
+
+def convert(values: Mapping[str, Any], kind: type[T], *, key: str = "", path: Path | None = None) -> T:
+    """Turns parsed TOML into a typed value.
+
+    Args:
+        values: The table.
+        kind: The msgspec struct it has to be.
+        key: The table's own dotted name, put before the keys in errors.
+        path: The file, for errors.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or its value has the wrong type.
+    """
+    try:
+        return msgspec.convert(values, kind, strict=True)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$")
+        where = where.rstrip("`").lstrip(".")
+        if reason.startswith("Object contains unknown field"):
+            unknown = reason.split("`")[1]
+            where = f"{where}.{unknown}" if where else unknown
+            reason = "unknown key"
+        elif reason.startswith("Object missing required field"):
+            missing = reason.split("`")[1]
+            where = f"{where}.{missing}" if where else missing
+            reason = "missing, and there is no default"
+        full = ".".join(part for part in (key, where) if part)
+        raise ConfigError(reason[:1].lower() + reason[1:], key=full, path=path) from error

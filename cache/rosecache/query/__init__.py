@@ -1,0 +1,1 @@
+"""Reading a library's queries: cache to values."""

@@ -1,0 +1,1 @@
+"""Disk to cache: find, compare, read, write."""
