@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from mutagen import FileType
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import APIC, ID3, TXXX, Encoding, Frames, ID3NoHeaderError
 from mutagen.mp4 import MP4, MP4Cover, MP4FreeForm
@@ -120,17 +121,17 @@ def set_tags(path: Path, **fields: str | None) -> None:
             _set_mp4(path, fields)
         case _:
             audio = open_vorbis(path)
-            if audio.tags is None:
+            if isinstance(audio, FLAC) and audio.tags is None:
                 audio.add_tags()
             for name, value in fields.items():
-                if value is not None:
+                if value is None:
+                    audio.pop(name, None)
+                else:
                     audio[name] = [value]
-                elif name in audio:
-                    del audio[name]
             audio.save()
 
 
-def open_vorbis(path: Path) -> FLAC | OggFLAC | OggOpus | OggVorbis:
+def open_vorbis(path: Path) -> FileType:
     """Opens a file of one of the Vorbis comment formats with the mutagen class for what it really holds."""
     head = path.read_bytes()[:64]
     if b"OpusHead" in head:

@@ -1,0 +1,101 @@
+"""Which container an audio file has, and what to do with each: one row per container.
+
+The suffix says what is expected and the first bytes what is there; a file whose bytes belong to another
+suffix is refused, since players would refuse it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from rosecache.tags import id3, mp4, vorbis
+from rosecache.tags.values import RawTags
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One container with its codec."""
+
+    name: str
+    """For messages."""
+    read: Callable[[BinaryIO], RawTags]
+
+
+MP3 = Kind("MP3", id3.read)
+MP4 = Kind("MP4", mp4.read)
+FLAC = Kind("FLAC", vorbis.read_flac)
+OGG_VORBIS = Kind("Ogg Vorbis", vorbis.read_ogg_vorbis)
+OGG_OPUS = Kind("Ogg Opus", vorbis.read_ogg_opus)
+OGG_FLAC = Kind("Ogg FLAC", vorbis.read_ogg_flac)
+
+BY_SUFFIX: Mapping[str, tuple[Kind, ...]] = {
+    ".mp3": (MP3,),
+    ".m4a": (MP4,),
+    ".ogg": (OGG_VORBIS, OGG_OPUS, OGG_FLAC),
+    ".opus": (OGG_OPUS,),
+    ".flac": (FLAC,),
+}
+"""What a file of each suffix, in lower case, may hold."""
+
+AUDIO_EXTENSIONS = frozenset(BY_SUFFIX)
+"""Suffixes of audio files: lower case, with the dot."""
+
+_AUDIO_EXTENSIONS_BYTES = frozenset(suffix.encode("ascii") for suffix in AUDIO_EXTENSIONS)
+
+_HEAD_SIZE = 4096
+_OGG_MAGIC = ((b"\x01vorbis", OGG_VORBIS), (b"OpusHead", OGG_OPUS), (b"\x7fFLAC", OGG_FLAC))
+
+
+def is_audio(name: str | bytes) -> bool:
+    """Says whether a file name has the extension of an audio file, in any case."""
+    if isinstance(name, str):
+        dot = name.rfind(".")
+        return dot > 0 and name[dot:].lower() in AUDIO_EXTENSIONS
+    dot = name.rfind(b".")
+    return dot > 0 and name[dot:].lower() in _AUDIO_EXTENSIONS_BYTES
+
+
+def kind_of(suffix: str, file: BinaryIO) -> Kind:
+    """Returns the container of an open file, which is left at its start.
+
+    Raises:
+        ValueError: It is not one that the suffix allows; the text says what it is, if that is known.
+    """
+    allowed = BY_SUFFIX.get(suffix.lower(), ())
+    if not allowed:
+        raise ValueError(f"{suffix or 'no suffix'} is not a suffix of audio files")
+    file.seek(0)
+    head = file.read(_HEAD_SIZE)
+    file.seek(0)
+    if head.startswith(b"ID3"):
+        # The tag may be longer than the head; FLAC files with one before them are real.
+        found = allowed[0] if allowed[0] in (MP3, FLAC) else None
+    elif head.startswith(b"fLaC"):
+        found = FLAC
+    elif head.startswith(b"OggS"):
+        found = _ogg_kind(head)
+    elif head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
+        found = MP4
+    else:
+        # MPEG audio has no magic number: whatever is nothing else may be it.
+        found = MP3
+    if found not in allowed:
+        expected = " or ".join(kind.name for kind in allowed)
+        actual = found.name if found not in (None, MP3) else "something else"
+        raise ValueError(f"expected {expected}, the file holds {actual}")
+    return found
+
+
+def _ogg_kind(head: bytes) -> Kind | None:
+    """Looks for a known stream among the first pages, one of which starts each stream of the file."""
+    at = 0
+    while head.startswith(b"OggS", at) and len(head) > at + 27:
+        lacing = head[at + 27 : at + 27 + head[at + 26]]
+        packet = at + 27 + len(lacing)
+        for magic, kind in _OGG_MAGIC:
+            if head.startswith(magic, packet):
+                return kind
+        at = packet + sum(lacing)
+    return None

@@ -1,0 +1,124 @@
+"""The table of tag fields: what each field is called in each kind of tag, and how its text is cleaned.
+
+One row per field, read by every container module's result; adding a name is editing a row. This module
+opens no file and decides nothing about values beyond making their text safe to store.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Container = Literal["id3", "mp4", "vorbis"]
+
+Values = Mapping[str, Sequence[str]]
+"""What a container module reads: a name of the table, in capitals, to the texts found under it, in order."""
+
+_ROSE = "----:net.sunsetglow.rose:"
+_ITUNES = "----:com.apple.iTunes:"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What one field is called. The first name is the one that is written, all are read, in this order."""
+
+    id3: tuple[str, ...]
+    mp4: tuple[str, ...]
+    vorbis: tuple[str, ...]
+
+    def of(self, container: Container) -> tuple[str, ...]:
+        """Returns the names in one kind of tag."""
+        names: tuple[str, ...] = getattr(self, container)
+        return names
+
+
+FIELDS: Mapping[str, Names] = {
+    "id": Names(("TXXX:ROSEID",), (f"{_ROSE}ID",), ("roseid",)),
+    "release_id": Names(("TXXX:ROSERELEASEID",), (f"{_ROSE}RELEASEID",), ("rosereleaseid",)),
+    "tracktitle": Names(("TIT2",), ("\xa9nam",), ("title",)),
+    "tracknumber": Names(("TRCK",), ("trkn",), ("tracknumber",)),
+    "discnumber": Names(("TPOS",), ("disk",), ("discnumber",)),
+    "releasetitle": Names(("TALB",), ("\xa9alb",), ("album",)),
+    "releasetype": Names(
+        ("TXXX:RELEASETYPE", "TXXX:MusicBrainz Album Type"),
+        (f"{_ITUNES}RELEASETYPE", f"{_ITUNES}MusicBrainz Album Type"),
+        ("releasetype",),
+    ),
+    # TDAT holds the day of TYER's year; the ID3 module puts the two together under TYER.
+    "releasedate": Names(("TDRC", "TYER"), ("\xa9day",), ("date", "year")),
+    "originaldate": Names(
+        ("TDOR", "TORY"),
+        (f"{_ROSE}ORIGINALDATE", f"{_ITUNES}ORIGINALDATE", f"{_ITUNES}ORIGINALYEAR"),
+        ("originaldate", "originalyear"),
+    ),
+    "compositiondate": Names(("TXXX:COMPOSITIONDATE",), (f"{_ROSE}COMPOSITIONDATE",), ("compositiondate",)),
+    "genres": Names(("TCON",), ("\xa9gen",), ("genre",)),
+    "secondary_genres": Names(("TXXX:SECONDARYGENRE",), (f"{_ROSE}SECONDARYGENRE",), ("secondarygenre",)),
+    "descriptors": Names(("TXXX:DESCRIPTOR",), (f"{_ROSE}DESCRIPTOR",), ("descriptor",)),
+    "labels": Names(("TPUB",), (f"{_ITUNES}LABEL",), ("label", "organization", "recordlabel")),
+    "catalognumber": Names(("TXXX:CATALOGNUMBER",), (f"{_ITUNES}CATALOGNUMBER",), ("catalognumber",)),
+    "edition": Names(("TXXX:EDITION",), (f"{_ROSE}EDITION",), ("edition",)),
+    "releaseartists": Names(("TPE2",), ("aART",), ("albumartist",)),
+    "trackartists": Names(("TPE1",), ("\xa9ART",), ("artist",)),
+    "remixer": Names(("TPE4",), (f"{_ITUNES}REMIXER",), ("remixer",)),
+    "composer": Names(("TCOM",), ("\xa9wrt",), ("composer",)),
+    "conductor": Names(("TPE3",), (f"{_ITUNES}CONDUCTOR",), ("conductor",)),
+    # The ID3 module spreads the pairs of TIPL and IPLS over such names.
+    "producer": Names(("TIPL:producer", "IPLS:producer"), (f"{_ITUNES}PRODUCER",), ("producer",)),
+    "djmixer": Names(("TIPL:DJ-mix", "IPLS:DJ-mix"), (f"{_ITUNES}DJMIXER",), ("djmixer",)),
+}
+"""Every field of a track, by the name that :class:`AudioTags` has for it, or by the artists' role."""
+
+READ_ONLY_ROLES = ("remixer", "composer", "conductor", "producer", "djmixer")
+"""Fields of one role each. They are read; when artists are written they go into the artist field."""
+
+KEYS: Mapping[Container, Mapping[str, tuple[str, ...]]] = {
+    container: {field: tuple(map(str.upper, names.of(container))) for field, names in FIELDS.items()}
+    for container in ("id3", "mp4", "vorbis")
+}  # fmt: skip
+"""The names in capitals, by container and field: names are compared without regard to case."""
+
+_SEPARATOR = re.compile(r" \\\\ | / |; ?| vs\. ")
+_PARENTS = re.compile(r"\s*\\\\PARENTS:\\\\.*", re.DOTALL)
+
+
+def clean(text: str) -> str:
+    """Returns text fit for a database and a file name: no NUL, no lone surrogate, no blanks at the ends."""
+    if "\0" in text:
+        text = text.replace("\0", "")
+    if not text.isascii():
+        # Two halves of a pair that were decoded apart become one character, a lone half becomes U+FFFD.
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.strip()
+
+
+def texts(values: Values, names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the cleaned texts of the first name that has any; an empty text counts as none."""
+    for name in names:
+        found = values.get(name)
+        if found and (kept := tuple(filter(None, map(clean, found)))):
+            return kept
+    return ()
+
+
+def every_text(values: Values, names: Sequence[str]) -> Iterator[str]:
+    """Yields the cleaned texts of all of the names, in order, without the empty ones."""
+    for name in names:
+        yield from filter(None, map(clean, values.get(name, ())))
+
+
+def split(fields: Sequence[str]) -> tuple[str, ...]:
+    """Returns the values in some texts, each split at the separators: no duplicates, order kept."""
+    found: dict[str, None] = {}
+    for text in fields:
+        for part in _SEPARATOR.split(text):
+            if stripped := part.strip():
+                found[stripped] = None
+    return tuple(found)
+
+
+def split_genres(fields: Sequence[str]) -> tuple[str, ...]:
+    """Splits as :func:`split` does, without the derived parents that may follow in each text."""
+    return split([_PARENTS.sub("", text) for text in fields])

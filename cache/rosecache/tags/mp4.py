@@ -1,0 +1,34 @@
+"""MP4 tags (``moov.udta.meta.ilst``) of M4A files: what they say.
+
+Nothing is ever written through mutagen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+from mutagen.mp4 import MP4, AtomDataType, MP4FreeForm
+
+from rosecache.tags.values import RawTags, length_of
+
+
+def read(file: BinaryIO) -> RawTags:
+    """Reads an MP4 file. Raises what mutagen raises."""
+    audio = MP4(file)
+    values: dict[str, list[str]] = {}
+    tags: Iterable[tuple[str, Any]] = audio.tags.items() if audio.tags is not None else ()
+    for key, found in tags:
+        if key in ("trkn", "disk"):
+            # Zero is how MP4 says that there is no number.
+            values[key.upper()] = [str(number) for number, _ in found if number]
+        elif key.startswith("----"):
+            values.setdefault(key.upper(), []).extend(map(_text, found))
+        elif isinstance(found, list) and key[0] in "\xa9a":
+            values[key.upper()] = [text for text in found if isinstance(text, str)]
+    return RawTags("mp4", values, length_of(audio))
+
+
+def _text(value: MP4FreeForm) -> str:
+    encoding = "utf-16-be" if value.dataformat == AtomDataType.UTF16 else "utf-8"
+    return bytes(value).decode(encoding, "replace")

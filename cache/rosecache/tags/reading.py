@@ -1,0 +1,104 @@
+"""Reading the tags of an audio file, whatever its container.
+
+The one place where the many ways in which mutagen fails on a broken file become one error. Files are
+opened for reading only, and nothing here writes.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import struct
+import zlib
+from pathlib import Path
+
+from mutagen import MutagenError
+
+from rosecache.errors import UnreadableAudioError
+from rosecache.tags.containers import kind_of
+from rosecache.tags.values import AudioTags, RawTags, ids_of, tags_of
+
+BROKEN_FILE_ERRORS: tuple[type[Exception], ...] = (
+    MutagenError,  # what mutagen means to raise
+    struct.error,  # fewer bytes than a number needs
+    ValueError,  # numbers out of range, text that does not decode, seeks before the start; our own refusals
+    LookupError,  # an empty packet or page, an unknown genre number
+    EOFError,  # the end of the file in the middle of a structure
+    ArithmeticError,  # a sample rate or time scale of zero, a size that fits no machine number
+    TypeError,  # a byte asked for where the file ends
+    AttributeError,  # a structure that is used, but was not found
+    AssertionError,  # a promise of the format that mutagen asserts
+    NotImplementedError,  # a variant of the format that mutagen does not know
+    zlib.error,  # a compressed frame that is not
+    MemoryError,  # a claimed size beyond all memory
+    RecursionError,  # MP4 atoms nested without end
+)
+"""What mutagen raises on files that are broken: found by reading its code and by feeding it damaged files."""
+
+_BUFFER_SIZE = 16 * 1024
+
+
+class _BoundedReader(io.BufferedReader):
+    """A file that never hands out, nor makes room for, more than it holds, however much is asked for.
+
+    A broken file can claim a tag of 4 GiB, and an ordinary read would allocate that before it looks.
+    """
+
+    def __init__(self, raw: io.FileIO, size: int) -> None:
+        super().__init__(raw, _BUFFER_SIZE)
+        self._size = size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _BUFFER_SIZE:
+            size = max(0, min(size, self._size - self.tell()))
+        return super().read(size)
+
+
+def read_tags(path: Path) -> AudioTags:
+    """Reads all tags of an audio file that the table of fields names.
+
+    Raises:
+        UnreadableAudioError: The file is broken, empty, or not what its suffix says.
+        OSError: The file cannot be opened or read.
+    """
+    return tags_of(_read(path))
+
+
+def read_ids(path: Path) -> tuple[str | None, str | None]:
+    """Reads the ids of track and release, each canonical or None. Raises what :func:`read_tags` does."""
+    return ids_of(_read(path))
+
+
+def _read(path: Path) -> RawTags:
+    # Looked at first, since opening a named pipe would wait for somebody to write into it.
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableAudioError(path, "not a regular file")
+    if status.st_size == 0:
+        raise UnreadableAudioError(path, "the file is empty")
+    with _BoundedReader(io.FileIO(path), status.st_size) as file:
+        try:
+            return kind_of(path.suffix, file).read(file)
+        except BROKEN_FILE_ERRORS as error:
+            if (failed := _failed_io(error)) is not None:
+                raise failed from error
+            raise UnreadableAudioError(path, _reason(error)) from error
+
+
+def _failed_io(error: BaseException | None) -> OSError | None:
+    """Returns the failure of the disk that mutagen wrapped in an error of its own, if that is what happened.
+
+    Mutagen also wraps the OSError of its own seeks to before the start (EINVAL): a broken file's fault.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text[:200] if text else f"the file is broken ({type(error).__name__})"

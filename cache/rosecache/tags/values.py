@@ -1,0 +1,150 @@
+"""What the tags of one audio file say, as a value, and how it is made of the texts found in a file.
+
+All rules of reading that are the same for every container are here; this module opens no file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from mutagen import FileType
+
+from rosecache.model import RELEASE_TYPES, ArtistMapping, PartialDate
+from rosecache.tags.artists import merge_artists, parse_artist_field, with_role
+from rosecache.tags.fields import (
+    KEYS,
+    READ_ONLY_ROLES,
+    Container,
+    Values,
+    every_text,
+    split,
+    split_genres,
+    texts,
+)
+
+_UUID = re.compile(
+    r"\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?", re.ASCII
+)
+_LONGEST = 2**31
+"""No audio file is longer, in seconds: a stream that says so is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawTags:
+    """What a container module found: texts by name in capitals, and the length in seconds."""
+
+    container: Container
+    values: Values
+    length: float
+
+
+def length_of(audio: FileType) -> float:
+    """Returns the length that a mutagen file has, in seconds; 0 if it has none."""
+    return float(getattr(audio.info, "length", 0.0) or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTags:
+    """What the tags of one audio file say. Texts are clean: stripped, without NUL and lone surrogates."""
+
+    id: str | None
+    """The track's id: canonical lower-case UUID text; None if the tag is missing or holds anything else."""
+    release_id: str | None
+    """The same of its release."""
+    tracktitle: str | None
+    tracknumber: str
+    """Text, since vinyl sides are ``A1``; without a total; ``1`` if missing."""
+    discnumber: str
+    """As ``tracknumber``."""
+    releasetitle: str | None
+    releasetype: str
+    """One of ``RELEASE_TYPES``."""
+    releasedate: PartialDate | None
+    originaldate: PartialDate | None
+    compositiondate: PartialDate | None
+    genres: tuple[str, ...]
+    secondary_genres: tuple[str, ...]
+    descriptors: tuple[str, ...]
+    labels: tuple[str, ...]
+    catalognumber: str | None
+    edition: str | None
+    releaseartists: ArtistMapping
+    trackartists: ArtistMapping
+    """All that the artist field and the fields of single roles name."""
+    duration_seconds: int
+    """Rounded; 0 when unknown."""
+
+
+def ids_of(raw: RawTags) -> tuple[str | None, str | None]:
+    """Returns the ids of track and release, as :class:`AudioTags` has them."""
+    keys, values = KEYS[raw.container], raw.values
+    return _uuid(texts(values, keys["id"])), _uuid(texts(values, keys["release_id"]))
+
+
+def tags_of(raw: RawTags) -> AudioTags:
+    """Applies the rules of reading to what a container module found."""
+    keys, values = KEYS[raw.container], raw.values
+
+    def found(field: str) -> tuple[str, ...]:
+        return texts(values, keys[field])
+
+    def date(field: str) -> PartialDate | None:
+        return next(filter(None, map(PartialDate.parse, every_text(values, keys[field]))), None)
+
+    track_id, release_id = ids_of(raw)
+    trackartists = _artists(found("trackartists"))
+    for role in READ_ONLY_ROLES:
+        if names := found(role):
+            trackartists = with_role(trackartists, role, split(names))
+    return AudioTags(
+        id=track_id,
+        release_id=release_id,
+        tracktitle=_first(found("tracktitle")),
+        tracknumber=_number(found("tracknumber")),
+        discnumber=_number(found("discnumber")),
+        releasetitle=_first(found("releasetitle")),
+        releasetype=_release_type(found("releasetype")),
+        releasedate=date("releasedate"),
+        originaldate=date("originaldate"),
+        compositiondate=date("compositiondate"),
+        genres=split_genres(found("genres")),
+        secondary_genres=split_genres(found("secondary_genres")),
+        descriptors=split(found("descriptors")),
+        labels=split(found("labels")),
+        catalognumber=_first(found("catalognumber")),
+        edition=_first(found("edition")),
+        releaseartists=_artists(found("releaseartists")),
+        trackartists=trackartists,
+        duration_seconds=_seconds(raw.length),
+    )
+
+
+def _first(found: tuple[str, ...]) -> str | None:
+    return found[0] if found else None
+
+
+def _uuid(found: tuple[str, ...]) -> str | None:
+    matched = _UUID.fullmatch(found[0].lower()) if found else None
+    return "-".join(matched.groups()) if matched else None
+
+
+def _number(found: tuple[str, ...]) -> str:
+    return (found[0].partition("/")[0].strip() if found else "") or "1"
+
+
+def _release_type(found: tuple[str, ...]) -> str:
+    # Some taggers put secondary types beside the first one ("album; live"): the first known one counts.
+    return next((kind for text in split(found) if (kind := text.lower()) in RELEASE_TYPES), "unknown")
+
+
+def _artists(found: tuple[str, ...]) -> ArtistMapping:
+    if len(found) == 1:
+        return parse_artist_field(found[0])
+    # Each repetition is a whole field: joined up, one's guests would swallow the next one's artists.
+    return merge_artists(map(parse_artist_field, found))
+
+
+def _seconds(length: float) -> int:
+    return round(length) if math.isfinite(length) and 0 <= length < _LONGEST else 0
