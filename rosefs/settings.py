@@ -1,0 +1,147 @@
+"""The whole configuration file: the cache engine's settings, and those of the mount.
+
+``rosecache.config`` reads the settings that shape the cache; this module adds the table ``[vfs]``, which
+decides what a mount shows. The tables of rules and hooks are accepted here and read elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import msgspec
+
+from rosecache.config import Config, convert, read_toml
+from rosecache.errors import ConfigError
+from rosecache.names import safe_name
+
+ViewKey = Literal[
+    "releases", "releases_new", "releases_added_on", "releases_released_on", "artists", "genres",
+    "descriptors", "labels", "loose_tracks", "collages", "playlists",
+]  # fmt: skip
+"""The views there are, by the names that templates have them under too."""
+
+VIEW_NAMES: Mapping[ViewKey, str] = {
+    "releases": "Releases",
+    "releases_new": "Releases - New",
+    "releases_added_on": "Releases - Added On",
+    "releases_released_on": "Releases - Released On",
+    "artists": "Artists",
+    "genres": "Genres",
+    "descriptors": "Descriptors",
+    "labels": "Labels",
+    "loose_tracks": "Loose Tracks",
+    "collages": "Collages",
+    "playlists": "Playlists",
+}
+"""What the views are called in the mount unless the configuration says otherwise."""
+
+FACETS = ("artists", "genres", "descriptors", "labels")
+"""The views whose values can be chosen by a white- or a blacklist."""
+
+
+class ViewSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One view, and the name of its directory; None means the usual one."""
+
+    view: ViewKey
+    name: str | None = None
+
+
+class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a mount shows: the table ``[vfs]``."""
+
+    mount_dir: Path | None = None
+    views: tuple[ViewKey | ViewSetting, ...] = get_args(ViewKey)
+    """The views shown, in this order: ``["artists", {view = "genres", name = "By Genre"}]``."""
+    show_extra_files: bool = True
+    artists_whitelist: tuple[str, ...] | None = None
+    artists_blacklist: tuple[str, ...] | None = None
+    genres_whitelist: tuple[str, ...] | None = None
+    genres_blacklist: tuple[str, ...] | None = None
+    descriptors_whitelist: tuple[str, ...] | None = None
+    descriptors_blacklist: tuple[str, ...] | None = None
+    labels_whitelist: tuple[str, ...] | None = None
+    labels_blacklist: tuple[str, ...] | None = None
+    hide_genres_with_only_new_releases: bool = False
+    hide_descriptors_with_only_new_releases: bool = False
+    hide_labels_with_only_new_releases: bool = False
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, path: Path | None = None) -> Self:
+        """Makes the settings of the parsed table. Raises ConfigError; the error names the key."""
+        settings = convert(values, cls, key="vfs", path=path)
+        settings._check(path)
+        mount_dir = settings.mount_dir
+        if mount_dir is not None:
+            mount_dir = Path(os.path.abspath(mount_dir.expanduser()))
+        return msgspec.structs.replace(settings, mount_dir=mount_dir)
+
+    @property
+    def named_views(self) -> tuple[tuple[ViewKey, str], ...]:
+        """The views shown with the names of their directories, in order."""
+        named = [view if isinstance(view, ViewSetting) else ViewSetting(view) for view in self.views]
+        return tuple((view.view, view.name or VIEW_NAMES[view.view]) for view in named)
+
+    def lists(self, facet: str, value: str) -> bool:
+        """Tells whether white- and blacklist let a facet's view (``artists`` …) list a value."""
+        allowed: tuple[str, ...] | None = getattr(self, f"{facet}_whitelist")
+        if allowed is not None:
+            return value in allowed
+        return value not in (getattr(self, f"{facet}_blacklist") or ())
+
+    def hides_only_new(self, facet: str) -> bool:
+        """Tells whether a facet's view leaves out the values that only new releases have."""
+        return bool(getattr(self, f"hide_{facet}_with_only_new_releases", False))
+
+    def _check(self, path: Path | None) -> None:
+        for facet in FACETS:
+            if getattr(self, f"{facet}_whitelist") is None or getattr(self, f"{facet}_blacklist") is None:
+                continue
+            raise ConfigError(
+                f"expected either this or {facet}_whitelist, not both",
+                key=f"vfs.{facet}_blacklist",
+                path=path,
+            )
+        if not self.views:
+            raise ConfigError("expected at least one view", key="vfs.views", path=path)
+        seen: set[str] = set()
+        for index, (view, name) in enumerate(self.named_views):
+            key = f"vfs.views[{index}]"
+            if safe_name(name) != name:
+                reason = f"expected a name that a directory can have, such as {safe_name(name)!r}"
+                raise ConfigError(reason, key=f"{key}.name", path=path)
+            for given in (f"view {view}", f"name {name}"):
+                if given in seen:
+                    raise ConfigError(
+                        f"expected each view and name once; the {given} is repeated", key=key, path=path
+                    )
+                seen.add(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that one configuration file says."""
+
+    cache: Config
+    vfs: VfsSettings
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads a configuration file.
+
+        Raises:
+            ConfigError: It cannot be read, is not TOML, or holds a key or a value that is wrong; the error
+                names the key and what was expected.
+        """
+        return cls.from_mapping(read_toml(path), path=path)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, path: Path | None = None) -> Self:
+        """Makes settings of parsed TOML. Raises ConfigError as :meth:`load` does."""
+        table = values.get("vfs", {})
+        if not isinstance(table, Mapping):
+            raise ConfigError("expected a table", key="vfs", path=path)
+        return cls(Config.from_mapping(values, path=path), VfsSettings.from_mapping(table, path=path))

@@ -1,0 +1,59 @@
+"""The errors of the tree, each one thing that can be wrong with a request.
+
+They are about the tree, not about the system's error numbers: whoever serves the tree maps each class to
+one. Whatever is asked of the tree raises one of these or succeeds.
+"""
+
+from __future__ import annotations
+
+
+class FileSystemError(Exception):
+    """Base of every error that the tree raises on purpose."""
+
+
+class NoEntryError(FileSystemError):
+    """There is no such name, or the thing it named is gone."""
+
+
+class NotADirectoryFsError(FileSystemError):
+    """A file was used as a directory."""
+
+
+class IsADirectoryFsError(FileSystemError):
+    """A directory was used as a file."""
+
+
+class ReadOnlyError(FileSystemError):
+    """A write operation, which this mount does not take."""
+
+
+class NoAttributeError(FileSystemError):
+    """The file or directory has no such extended attribute."""
+
+
+class NotSupportedError(FileSystemError):
+    """An operation that the tree does not know."""
+
+
+class BadHandleError(FileSystemError):
+    """A handle that is not open, or not of this kind."""
+
+
+class AccessDeniedError(FileSystemError):
+    """The source file may not be read by this process."""
+
+
+class StaleError(FileSystemError):
+    """An inode number that the tree has forgotten or never gave out."""
+
+
+class SourceIOError(FileSystemError):
+    """The source disk failed.
+
+    Attributes:
+        errno: The system's error number for it.
+    """
+
+    def __init__(self, errno: int, message: str) -> None:
+        self.errno = errno
+        super().__init__(message)
