@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 
-from rosecache.model import Artist, ArtistMapping
+from rosecache.model import ROLES, Artist, ArtistMapping
 
 UNKNOWN_ARTISTS = "Unknown Artists"
 
@@ -33,9 +33,10 @@ def format_artists(mapping: ArtistMapping, omit: Collection[str] = ()) -> str:
         mapping: The artists by role.
         omit: Roles that are left out.
     """
-    names = {
-        role: format_artist_list(artists) if role not in omit else "" for role, artists in mapping.items()
-    }
+    names = dict.fromkeys(ROLES, "")
+    for role, artists in mapping.items():
+        if artists and role not in omit:
+            names[role] = format_artist_list(artists)
     lead = names["main"]
     if not lead:
         stand_in = next((role for role in _STAND_INS if names[role]), None)
@@ -58,18 +59,21 @@ def format_artists(mapping: ArtistMapping, omit: Collection[str] = ()) -> str:
 
 def format_artist_list(artists: Iterable[Artist | str] | None) -> str:
     """Returns ``A``, ``A & B``, ``A, B & C``, or ``A et al.`` for more; aliases are left out."""
-    names = [
-        artist.name if isinstance(artist, Artist) else str(artist)
-        for artist in artists or ()
-        if not (isinstance(artist, Artist) and artist.alias)
-    ]
+    names = []
+    for artist in artists or ():
+        if not isinstance(artist, Artist):
+            names.append(artist)
+        elif not artist.alias:
+            names.append(artist.name)
     return f"{names[0]} et al." if len(names) > _MOST_NAMED else format_list(names)
 
 
 def format_list(values: Iterable[object] | None) -> str:
     """Returns ``A``, ``A & B``, or ``A, B & C``, however many there are."""
-    *most, last = [text_of(value) for value in values or ()] or [""]
-    return f"{', '.join(most)} & {last}" if most else last
+    texts = [text_of(value) for value in values or ()]
+    if len(texts) > 1:
+        return f"{', '.join(texts[:-1])} & {texts[-1]}"
+    return texts[0] if texts else ""
 
 
 def format_release_type(releasetype: str) -> str:
