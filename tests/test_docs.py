@@ -1,0 +1,68 @@
+"""The documents keep up with the code: links lead somewhere, and scripts and settings are described."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rosecache.config import Config
+from rosefs.settings import VfsSettings
+
+REPOSITORY = Path(__file__).parents[1]
+DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+
+_CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+
+
+def anchors_of(document: Path) -> set[str]:
+    """Returns the anchors that GitHub and GitLab make of a document's headings."""
+    headings = _HEADING.findall(_CODE_BLOCK.sub("", document.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(document: Path) -> Iterator[str]:
+    """Yields the relative links of a document that lead to no file, or to no heading of one."""
+    for link in _LINK.findall(_CODE_BLOCK.sub("", document.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            yield link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_relative_links_resolve(document: Path) -> None:
+    assert list(dead_links(document)) == []
+
+
+def test_dead_links_are_found(tmp_path: Path) -> None:
+    document = tmp_path / "a.md"
+    document.write_text(
+        "# A `b` (c)\n[to itself](a.md), [a heading](#a-b-c), [elsewhere](https://example.org/x)\n"
+        "[no file](b.md), [no heading](a.md#z)\n```\n[code](c.md)\n```\n"
+    )
+    assert list(dead_links(document)) == ["b.md", "a.md#z"]
+
+
+def test_every_script_is_in_the_readme_or_the_guide_for_developers() -> None:
+    text = (REPOSITORY / "README.md").read_text() + (REPOSITORY / "docs/development.md").read_text()
+    scripts = [f"scripts/{path.name}" for path in (REPOSITORY / "scripts").iterdir() if path.is_file()]
+    assert "scripts/test" in scripts
+    assert [script for script in scripts if not re.search(rf"{script}\b", text)] == []
+
+
+def settings() -> list[str]:
+    return [field.name for kind in (Config, VfsSettings) for field in msgspec.structs.fields(kind)]
+
+
+@pytest.mark.parametrize("key", settings())
+def test_every_setting_is_documented(key: str) -> None:
+    document = REPOSITORY / "docs/configuration.md"
+    assert key in anchors_of(document) or f"`{key}`" in document.read_text(encoding="utf-8")
