@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rosecache.template_engine import CompiledTemplate
 
 __all__ = [
-    "CONTEXT_KEYS", "SAMPLE_RELEASE", "SAMPLE_TRACK", "NameTemplate", "TemplateKind", "format_artists",
-    "release_variables", "track_variables", "validate_template",
+    "CONTEXT_KEYS", "SAMPLE_RELEASE", "SAMPLE_TRACK", "UNKNOWN_RELEASE", "UNKNOWN_TITLE", "NameTemplate",
+    "TemplateKind", "format_artists", "release_variables", "track_variables", "validate_template",
 ]  # fmt: skip
 
 TemplateKind = Literal["release", "track", "playlist-track"]

@@ -1,0 +1,213 @@
+"""The SQLite database: where it is, making it, connecting to it.
+
+The file's name carries a hash of the schema, the program's cache version and the settings that shape the
+cache. A change of any of them is therefore another file, built anew, while a process that runs with the old
+one keeps it. Nothing here knows what is in the tables.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from rosecache.config import Config
+from rosecache.locks import lock
+
+CACHE_VERSION = 1
+"""Raised when an update stores something else for the same files under the same schema."""
+
+_BUSY_SECONDS = 30
+_UNUSED_SECONDS = 60 * 24 * 3600
+_TOUCH_SECONDS = 24 * 3600
+_PREFIX = "rosecache."
+_SUFFIX = ".sqlite3"
+
+
+@functools.cache
+def _schema() -> str:
+    return resources.files("rosecache").joinpath("schema.sql").read_text(encoding="utf-8")
+
+
+@functools.lru_cache(maxsize=16)
+def _fingerprint(c: Config) -> str:
+    text = f"{CACHE_VERSION}\n{c.cache_shape()}\n{_schema()}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+@functools.lru_cache(maxsize=16)
+def database_path(c: Config) -> Path:
+    """Returns where the database for this schema, version and these settings is."""
+    return c.cache_dir / f"{_PREFIX}{_fingerprint(c)}{_SUFFIX}"
+
+
+def make_private_directory(path: Path) -> None:
+    """Creates a directory that only the user can enter, if there is none yet."""
+    path.mkdir(parents=True, mode=0o700, exist_ok=True)
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A thread's own connection, and which file it is connected to."""
+
+    connection: sqlite3.Connection
+    device: int
+    inode: int
+    process: int
+
+    def __del__(self) -> None:
+        # The thread or the file went away. A child of a fork must not close what its parent still uses.
+        if self.process == os.getpid():
+            self.connection.close()
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.opened: dict[str, _Opened] = {}
+
+
+_per_thread = _PerThread()
+
+
+@contextmanager
+def connect(c: Config) -> Iterator[sqlite3.Connection]:
+    """Gives a connection to the cache: WAL, foreign keys on, rows by name, autocommit, a busy timeout.
+
+    Opening one costs many times a query, so each thread keeps its own; it is opened anew when the database
+    file was replaced, and after a fork. A database that does not exist yet is created. Readers must fetch all
+    rows of a query at once: a read left open holds up the write-ahead log.
+    """
+    name = str(database_path(c))
+    opened = _per_thread.opened.get(name)
+    if opened is not None and opened.process == os.getpid():
+        try:
+            status = os.stat(name)
+            if (status.st_dev, status.st_ino) == (opened.device, opened.inode):
+                yield opened.connection
+                return
+        except FileNotFoundError:
+            pass
+    _per_thread.opened.pop(name, None)
+    if not os.path.exists(name):
+        maybe_invalidate_cache_database(c)
+    opened = _open(name)
+    _per_thread.opened[name] = opened
+    yield opened.connection
+
+
+def close_connections() -> None:
+    """Closes this thread's connections; the next :func:`connect` opens new ones."""
+    _per_thread.opened.clear()
+
+
+def _open(name: str) -> _Opened:
+    connection = sqlite3.connect(
+        f"file:{_quote(name)}?mode=rw",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        cached_statements=256,
+        check_same_thread=False,  # used by its thread only, but garbage collection may close it in another
+    )
+    connection.row_factory = sqlite3.Row
+    for pragma in (
+        "foreign_keys = ON",
+        "synchronous = NORMAL",
+        "mmap_size = 268435456",
+        "temp_store = MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    status = os.stat(name)
+    return _Opened(connection, status.st_dev, status.st_ino, os.getpid())
+
+
+def _quote(name: str) -> str:
+    return name.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Runs the block in one write transaction: all of it is stored, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def maybe_invalidate_cache_database(c: Config) -> None:
+    """Makes sure that the right database exists and is whole; otherwise touches nothing.
+
+    A file that is damaged or records another fingerprint than its name says is replaced under a lock, so two
+    processes may do this at once. Databases of other settings that nobody has used
+    for two months are removed.
+
+    Raises:
+        OSError: The cache directory cannot be written.
+        LockTimeoutError: Another process holds the lock for too long.
+    """
+    make_private_directory(c.cache_dir)
+    path = database_path(c)
+    if not _is_whole(path, _fingerprint(c)):
+        with lock(c, "database"):
+            if not _is_whole(path, _fingerprint(c)):
+                replace_database(c)
+        _remove_unused(c, keep=path)
+    elif time.time() - path.stat().st_mtime > _TOUCH_SECONDS:
+        os.utime(path)  # tells other settings' programs that somebody uses it
+
+
+def _is_whole(path: Path, fingerprint: str) -> bool:
+    if not path.exists():
+        return False
+    try:
+        connection = sqlite3.connect(f"file:{_quote(str(path))}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
+        try:
+            rows = connection.execute("SELECT fingerprint FROM meta").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN):
+            raise
+        return False
+    except sqlite3.DatabaseError:
+        return False
+    return rows == [(fingerprint,)]
+
+
+def replace_database(c: Config) -> None:
+    """Puts an empty database in place of whatever is there. The caller holds the lock ``database``."""
+    path = database_path(c)
+    for leftover in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        leftover.unlink(missing_ok=True)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    connection = sqlite3.connect(fresh, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN;\n{_schema()}\nCOMMIT;")
+        connection.execute("INSERT INTO meta VALUES (?, ?)", (_fingerprint(c), uuid.uuid4().hex))
+    finally:
+        connection.close()  # the last connection checkpoints: the new file is complete without its log
+    os.rename(fresh, path)
+
+
+def _remove_unused(c: Config, *, keep: Path) -> None:
+    for path in c.cache_dir.glob(f"{_PREFIX}*{_SUFFIX}*"):
+        if path.name.startswith(keep.name):
+            continue
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _UNUSED_SECONDS:
+                path.unlink()

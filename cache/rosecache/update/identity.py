@@ -1,0 +1,123 @@
+"""Which id a release and its tracks have: decided from datafile, tags and cache, before anything is written.
+
+An id stays with its file for good, across renames, moves and rebuilds. When two files or directories carry
+the same one, somebody made a copy, and exactly one of them keeps it. Nothing here writes anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid5
+
+from uuid6 import uuid7
+
+from rosecache.config import Config
+from rosecache.datafiles import datafile_name
+from rosecache.errors import UnreadableAudioError
+from rosecache.tags import read_ids
+
+_UNWRITTEN = UUID("0b9ad3a6-6e0b-5e0c-9d7e-51f5a2f4a8c3")
+"""Namespace of the ids that are derived from paths, where none can be written to the disk."""
+
+
+def new_id() -> str:
+    """Returns a new time-ordered UUID."""
+    return str(uuid7())
+
+
+def derived_release_id(directory: bytes) -> str:
+    """Returns the id of a release whose directory cannot be written: the same one every time."""
+    return str(uuid5(_UNWRITTEN, directory.hex()))
+
+
+def derived_track_id(release_id: str, path: bytes) -> str:
+    """Returns the id of a track whose file cannot be written: the same one every time."""
+    return str(uuid5(UUID(release_id), path.hex()))
+
+
+def choose_release_id(datafiles: Sequence[str], tagged: str | None, cached: str | None) -> str | None:
+    """Returns the datafile that counts: the one that the tags name, else the cache, else the first."""
+    for candidate in (tagged, cached):
+        if candidate in datafiles:
+            return candidate
+    return min(datafiles, default=None)
+
+
+def is_copy(c: Config, connection: sqlite3.Connection, directory: bytes, release_id: str) -> bool:
+    """Tells whether another directory, which the cache knows under this id, still has it."""
+    row = connection.execute("SELECT directory FROM releases WHERE id = ?", (release_id,)).fetchone()
+    if row is None or row["directory"] == directory:
+        return False
+    other = os.path.join(os.fsencode(c.music_source_dir), row["directory"])
+    return os.path.exists(os.path.join(other, os.fsencode(datafile_name(release_id))))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An audio file and the track id that it claims by its tags, the datafile or the cache."""
+
+    path: bytes
+    """Below the release directory."""
+    id: str
+    at_home: bool
+    """Its tags name this release, or the cache knows it here."""
+    known: bool
+    """The cache knows this id under this path."""
+
+
+def settle_claims(claims: Sequence[Claim]) -> dict[bytes, str]:
+    """Returns which file of one release keeps which id, by path; who loses its claim is not in it.
+
+    Of several files with one id the one that the cache knows under its path keeps it, else the one whose
+    tags name this release, else the first by path.
+    """
+    best: dict[str, Claim] = {}
+    for claim in claims:
+        other = best.get(claim.id)
+        if other is None or _rank(claim) < _rank(other):
+            best[claim.id] = claim
+    return {claim.path: claim.id for claim in best.values()}
+
+
+def _rank(claim: Claim) -> tuple[bool, bool, bytes]:
+    return (not claim.known, not claim.at_home, claim.path)
+
+
+def ids_held_elsewhere(
+    c: Config, connection: sqlite3.Connection, directory: bytes, wanted: Mapping[bytes, str]
+) -> set[str]:
+    """Returns those of the wanted ids that a file of another release has, and so keeps."""
+    held = set()
+    for identifier in wanted.values():
+        row = connection.execute(
+            "SELECT directory, path, size, tracks.mtime, ctime FROM tracks"
+            " JOIN releases ON releases.key = release_key WHERE tracks.id = ? AND directory != ?",
+            (identifier, directory),
+        ).fetchone()
+        if row is not None and _still_has(c, row, identifier):
+            held.add(identifier)
+    return held
+
+
+def is_known(connection: sqlite3.Connection, track_id: str) -> bool:
+    """Tells whether the cache has a track of this id."""
+    return connection.execute("SELECT 1 FROM tracks WHERE id = ?", (track_id,)).fetchone() is not None
+
+
+def _still_has(c: Config, row: sqlite3.Row, identifier: str) -> bool:
+    path = os.path.join(os.fsencode(c.music_source_dir), row["directory"], row["path"])
+    with suppress(OSError, UnreadableAudioError):
+        status = os.stat(path)
+        if (status.st_size, status.st_mtime_ns, status.st_ctime_ns) == (
+            row["size"],
+            row["mtime"],
+            row["ctime"],
+        ):
+            return True
+        return read_ids(Path(os.fsdecode(path)))[0] == identifier
+    return False

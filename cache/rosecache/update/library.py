@@ -1,0 +1,237 @@
+"""Updates of the whole cache: which releases to look at, in which order, and what is gone.
+
+Finding is one directory walk with a ``stat`` per file, compared with the stored stamps; only releases whose
+stamp differs go on to be read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rosecache.changes import prune_changes
+from rosecache.config import Config
+from rosecache.database import connect, maybe_invalidate_cache_database, transaction
+from rosecache.errors import SourceDirectoryError
+from rosecache.update.assign import datafile_ids
+from rosecache.update.content import audio_files
+from rosecache.update.lists import COLLAGES, PLAYLISTS, update_lists
+from rosecache.update.pool import update_releases
+from rosecache.update.report import Problem, Progress, Report, problem, reason_of
+from rosecache.update.walk import Listing, list_files, list_release_directories
+from rosecache.update.worker import Options
+
+logger = logging.getLogger(__name__)
+
+
+def update_cache(c: Config, force: bool = False, *, progress: Progress | None = None) -> Report:
+    """Makes the cache match the disk: releases, collages, playlists; evicts what is gone.
+
+    Args:
+        c: The settings.
+        force: Read every file again, and believe an empty or missing source directory.
+        progress: Told how far the releases are.
+
+    Returns:
+        Counts, and a problem for everything that could not be used.
+
+    Raises:
+        SourceDirectoryError: The source directory is missing or cannot be read; nothing was changed.
+        OSError, sqlite3.Error: The cache cannot be written.
+    """
+    report = update_cache_for_releases(c, None, force, progress=progress)
+    # Without releases nothing can be said of the members of lists either; see _find_all.
+    if report.seen or force:
+        report.add(update_cache_for_collages(c, None, force))
+        report.add(update_cache_for_playlists(c, None, force))
+    with connect(c) as connection, transaction(connection):
+        prune_changes(connection)
+    return report
+
+
+def update_cache_for_collages(
+    c: Config, collage_names: Collection[str] | None = None, force: bool = False
+) -> Report:
+    """Makes the cache match some collages, or all. See :func:`update_cache`."""
+    maybe_invalidate_cache_database(c)
+    return update_lists(c, COLLAGES, collage_names, force=force)
+
+
+def update_cache_for_playlists(
+    c: Config, playlist_names: Collection[str] | None = None, force: bool = False
+) -> Report:
+    """Makes the cache match some playlists, or all. See :func:`update_cache`."""
+    maybe_invalidate_cache_database(c)
+    return update_lists(c, PLAYLISTS, playlist_names, force=force)
+
+
+def update_cache_for_releases(
+    c: Config,
+    release_dirs: Sequence[Path] | None = None,
+    force: bool = False,
+    *,
+    progress: Progress | None = None,
+) -> Report:
+    """Makes the cache match some release directories, or all; one transaction per release.
+
+    From 50 changed releases on worker processes do it.
+
+    Args:
+        c: The settings.
+        release_dirs: Directories directly below the source directory; None for all.
+        force: Read every file again.
+        progress: Told how many releases are done, of how many.
+
+    Raises:
+        As :func:`update_cache`.
+    """
+    maybe_invalidate_cache_database(c)
+    report = Report()
+    found = (
+        _find_all(c, force, report) if release_dirs is None else _find_some(c, release_dirs, force, report)
+    )
+    total = len(found.first) + len(found.later)
+    done = 0
+
+    def run(directories: Sequence[bytes], *, defer: bool) -> list[bytes]:
+        nonlocal done
+        deferred = []
+        for directory, outcome in update_releases(Options(c, force, defer), directories):
+            report.problems += outcome.problems
+            report.changed += outcome.changed
+            report.evicted += outcome.evicted
+            report.skipped += outcome.skipped
+            if outcome.deferred:
+                deferred.append(directory)
+                continue
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        return deferred
+
+    if progress is not None:
+        progress(0, total)
+    again = run(found.first, defer=True)
+    run([*again, *found.later], defer=False)
+    # Last, so that a release whose directory was renamed is found under its new name, and keeps its rows.
+    run(found.gone, defer=False)
+    report.problems.sort()
+    return report
+
+
+@dataclass(slots=True)
+class _Found:
+    """The directories to look at, in the order of their groups."""
+
+    first: list[bytes] = field(default_factory=list)
+    later: list[bytes] = field(default_factory=list)
+    """Copies, as far as datafiles tell: whoever has the older one keeps the id."""
+    gone: list[bytes] = field(default_factory=list)
+
+
+def _find_all(c: Config, force: bool, report: Report) -> _Found:
+    with connect(c) as connection:
+        stamps = _stamps(connection)
+    try:
+        names = list_release_directories(c)
+    except FileNotFoundError as error:
+        if not force:
+            raise SourceDirectoryError(
+                f"{c.music_source_dir} does not exist. If it is on a disk that is not mounted, mount it; "
+                "nothing was removed from the cache"
+            ) from error
+        names = []
+    except OSError as error:
+        raise SourceDirectoryError(f"{c.music_source_dir} cannot be read: {reason_of(error)}") from error
+    if not names and stamps and not force:
+        reason = (
+            "is empty, although the cache knows releases of it: nothing was removed (force to believe it)"
+        )
+        report.problems.append(problem(c.music_source_dir, reason))
+        return _Found()
+    found = _compare(c, names, stamps, force, report)
+    found.gone = sorted(stamps.keys() - set(names))
+    report.problems += _known_problems(
+        c, stamps.keys() - set(found.first) - set(found.later) - set(found.gone)
+    )
+    return found
+
+
+def _find_some(c: Config, release_dirs: Iterable[Path], force: bool, report: Report) -> _Found:
+    names = []
+    for directory in release_dirs:
+        path = c.music_source_dir / directory
+        if path.parent != c.music_source_dir:
+            raise ValueError(f"{directory} is not directly below {c.music_source_dir}")
+        names.append(os.fsencode(path.name))
+    with connect(c) as connection:
+        stamps = _stamps(connection)
+    existing = [
+        name for name in names if os.path.lexists(os.path.join(os.fsencode(c.music_source_dir), name))
+    ]
+    found = _compare(c, sorted(set(existing)), stamps, force, report)
+    found.gone = sorted(set(names) - set(existing))
+    return found
+
+
+def _stamps(connection: sqlite3.Connection) -> dict[bytes, bytes]:
+    return dict(connection.execute("SELECT directory, stamp FROM releases").fetchall())
+
+
+def _compare(
+    c: Config, names: Sequence[bytes], stamps: dict[bytes, bytes], force: bool, report: Report
+) -> _Found:
+    """Returns the directories whose stamps differ from the cache's."""
+    source = os.fsencode(c.music_source_dir)
+    found = _Found()
+    newcomers: dict[str, list[tuple[int, bytes]]] = {}
+    for name in names:
+        path = os.path.join(source, name)
+        try:
+            listing = list_files(path)
+        except FileNotFoundError:
+            found.first.append(name)  # vanished meanwhile: the update of the release finds out
+            continue
+        except OSError as error:
+            report.seen += 1
+            report.problems.append(problem(error.filename or path, reason_of(error)))
+            continue
+        known = stamps.get(name)
+        if known is None and not audio_files(listing):
+            continue
+        report.seen += 1
+        if not force and not listing.leftovers and known == listing.stamp:
+            continue
+        identifiers = datafile_ids(listing)
+        if known is None and identifiers:
+            newcomers.setdefault(identifiers[0], []).append((_datafile_age(listing), name))
+        else:
+            found.first.append(name)
+    for claimants in newcomers.values():
+        first, *others = sorted(claimants)
+        found.first.append(first[1])
+        found.later += [name for _, name in others]
+    found.first.sort()
+    return found
+
+
+def _datafile_age(listing: Listing) -> int:
+    return min(file.ctime for file in listing.files if file.path.startswith(b".rose."))
+
+
+def _known_problems(c: Config, unchanged: Collection[bytes]) -> list[Problem]:
+    """Returns the problems of files that were found broken before and did not change since."""
+    with connect(c) as connection:
+        rows = connection.execute(
+            "SELECT directory, path, problem FROM files JOIN releases ON key = release_key"
+            " WHERE problem IS NOT NULL"
+        ).fetchall()
+    return [
+        problem(os.path.join(os.fsencode(c.music_source_dir), directory, path), reason)
+        for directory, path, reason in rows
+        if directory in unchanged
+    ]

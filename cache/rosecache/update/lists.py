@@ -1,0 +1,265 @@
+"""Collages and playlists: TOML files to cache, and flags and descriptions of their members back to the files.
+
+A list is looked at when its file changed, or when the change feed names a release since it was looked at
+last. Members are never removed here, only flagged as missing and found again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rosecache.config import Config
+from rosecache.database import connect, transaction
+from rosecache.datafiles import ListKey, Member, read_members, update_members
+from rosecache.errors import InvalidDatafileError
+from rosecache.formatting import format_artists
+from rosecache.locks import lock
+from rosecache.templates import UNKNOWN_RELEASE, UNKNOWN_TITLE
+from rosecache.update.report import Problem, Report, reason_of
+from rosecache.update.rows import mapping_of
+from rosecache.update.store import feed
+from rosecache.update.walk import FoundFile, make_stamp
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What tells collages from playlists: their directory, their tables, their members."""
+
+    name: str
+    """The kind in the change feed, in the names of locks and, with an s, of the table."""
+    key: ListKey
+    unknown: str
+    """What a member without a title is called."""
+    members: str
+    """SQL: id, dates, title and artists, as (role, name) pairs, of the members in a JSON array of ids."""
+    stale: str
+    """SQL: the names of lists that have a wrong flag, or a member that changed since they were looked at."""
+
+
+def _credits(owner: str) -> str:
+    return (
+        "(SELECT json_group_array(json_array(role, name)) FROM (SELECT role, name"
+        f" FROM {owner}_artists JOIN artists ON artists.key = artist_key"
+        f" WHERE {owner}_key = {owner}s.key ORDER BY position))"
+    )
+
+
+COLLAGES = Kind(
+    name="collage",
+    key="releases",
+    unknown=UNKNOWN_RELEASE,
+    members=f"SELECT id, originaldate, releasedate, title, {_credits('release')} AS artists FROM releases"
+    " WHERE id IN (SELECT value FROM json_each(?))",
+    stale="SELECT DISTINCT name FROM collages JOIN collage_members ON collage_key = key"
+    " LEFT JOIN releases ON releases.id = release_id"
+    " WHERE missing != (releases.id IS NULL) OR EXISTS (SELECT 1 FROM changes"
+    " WHERE changes.kind = 'release' AND changes.id = release_id AND sequence > checked)",
+)
+PLAYLISTS = Kind(
+    name="playlist",
+    key="tracks",
+    unknown=UNKNOWN_TITLE,
+    members=f"SELECT tracks.id, originaldate, releasedate, tracks.title, {_credits('track')} AS artists"
+    " FROM tracks JOIN releases ON releases.key = release_key"
+    " WHERE tracks.id IN (SELECT value FROM json_each(?))",
+    stale="SELECT DISTINCT name FROM playlists JOIN playlist_members ON playlist_key = playlists.key"
+    " LEFT JOIN tracks ON tracks.id = track_id LEFT JOIN releases ON releases.key = release_key"
+    " WHERE missing != (tracks.id IS NULL) OR EXISTS (SELECT 1 FROM changes"
+    " WHERE changes.kind = 'release' AND changes.id = releases.id AND sequence > checked)",
+)
+
+_MISSING = " {MISSING}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A list's files on the disk."""
+
+    toml: FoundFile
+    cover: FoundFile | None
+
+    @property
+    def stamp(self) -> bytes:
+        return make_stamp([self.toml] if self.cover is None else [self.toml, self.cover])
+
+
+def directory_of(c: Config, kind: Kind) -> Path:
+    """Returns the directory that holds the lists of a kind."""
+    return c.collages_dir if kind is COLLAGES else c.playlists_dir
+
+
+def lock_list(c: Config, kind: Kind, name: str) -> AbstractContextManager[None]:
+    """Holds the lock that whoever changes a collage or a playlist holds."""
+    return lock(c, f"{kind.name}-{name}")
+
+
+def update_lists(
+    c: Config, kind: Kind, names: Collection[str] | None, *, force: bool = False, evict: bool = True
+) -> Report:
+    """Makes the cache match the files of some lists, or of all, and the files match their members.
+
+    Args:
+        c: The settings.
+        kind: COLLAGES or PLAYLISTS.
+        names: Which ones; None for all.
+        force: Read files that did not change, too.
+        evict: Remove what is gone from the disk.
+    """
+    report = Report()
+    try:
+        found = _find(c, kind, report)
+    except FileNotFoundError:
+        found = {}
+    except OSError as error:
+        report.problems.append(Problem(directory_of(c, kind), reason_of(error)))
+        return report
+    with connect(c) as connection:
+        stamps = dict(connection.execute(f"SELECT name, stamp FROM {kind.name}s").fetchall())
+        stale = {row["name"] for row in connection.execute(kind.stale).fetchall()}
+    chosen = found.keys() if names is None else found.keys() & set(names)
+    report.seen = len(chosen)
+    for name in sorted(chosen):
+        if force or name in stale or stamps.get(name) != found[name].stamp:
+            report.changed += _update_list(c, kind, name, report)
+    if evict:
+        gone = stamps.keys() - found.keys()
+        for name in sorted(gone if names is None else gone & set(names)):
+            report.evicted += _evict(c, kind, name)
+    return report
+
+
+def _find(c: Config, kind: Kind, report: Report) -> dict[str, _Found]:
+    directory = directory_of(c, kind)
+    tomls: dict[str, FoundFile] = {}
+    covers: dict[str, list[tuple[int, FoundFile]]] = {}
+    extensions = {f".{extension.lower()}": rank for rank, extension in enumerate(c.valid_art_exts)}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            stem, extension = os.path.splitext(entry.name)
+            if entry.name.startswith(".") or not entry.is_file():
+                continue
+            status = entry.stat()
+            file = FoundFile(os.fsencode(entry.name), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if extension.lower() in extensions and kind is PLAYLISTS:
+                covers.setdefault(stem, []).append((extensions[extension.lower()], file))
+            elif extension == ".toml" and not _is_text(stem):
+                report.problems.append(Problem(Path(entry.path), "the name is not UTF-8; rename the file"))
+            elif extension == ".toml":
+                tomls[stem] = file
+    return {
+        name: _Found(file, min(covers[name])[1] if name in covers else None) for name, file in tomls.items()
+    }
+
+
+def _is_text(name: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _update_list(c: Config, kind: Kind, name: str, report: Report) -> bool:
+    """Updates one list under its lock. Returns whether anything shown changed."""
+    path = directory_of(c, kind) / f"{name}.toml"
+    with lock_list(c, kind, name), connect(c) as connection:
+        checked = connection.execute("SELECT coalesce(max(sequence), 0) FROM changes").fetchone()[0]
+        try:
+            members = read_members(path, kind.key)
+            current = _refresh(connection, kind, members)
+            if current != members:
+                update_members(path, kind.key, current)
+        except FileNotFoundError:
+            return False
+        except InvalidDatafileError as error:
+            report.problems.append(Problem(path, error.reason))
+            return False
+        except OSError as error:
+            report.problems.append(Problem(path, reason_of(error)))
+            return False
+        found = _find(c, kind, Report()).get(name)
+        if found is None:
+            return False
+        with transaction(connection):
+            return _store(connection, kind, name, found, current, checked)
+
+
+def _refresh(connection: sqlite3.Connection, kind: Kind, members: Sequence[Member]) -> list[Member]:
+    """Returns the members with the flags and descriptions that they should have."""
+    ids = json.dumps([member.id for member in members])
+    rows = {row["id"]: row for row in connection.execute(kind.members, (ids,)).fetchall()}
+    current = []
+    for member in members:
+        row = rows.get(member.id)
+        if row is not None:
+            current.append(Member(member.id, _describe(kind, row), missing=False))
+        else:
+            description = (member.description.removesuffix(_MISSING) + _MISSING).lstrip()
+            current.append(Member(member.id, description, missing=True))
+    return current
+
+
+def _describe(kind: Kind, row: sqlite3.Row) -> str:
+    date = row["originaldate"] or row["releasedate"] or "0000-00-00"
+    artists = mapping_of(tuple((role, name) for role, name in json.loads(row["artists"])))
+    return f"[{date}] {format_artists(artists)} - {row['title'] or kind.unknown}"
+
+
+def _store(
+    connection: sqlite3.Connection,
+    kind: Kind,
+    name: str,
+    found: _Found,
+    members: Sequence[Member],
+    checked: int,
+) -> bool:
+    table, members_table, key_column = f"{kind.name}s", f"{kind.name}_members", f"{kind.name}_key"
+    known = connection.execute(f"SELECT key, stamp FROM {table} WHERE name = ?", (name,)).fetchone()
+    columns: dict[str, object] = {"stamp": found.stamp, "mtime": found.toml.mtime, "checked": checked}
+    if kind is PLAYLISTS:
+        cover = found.cover
+        columns["cover"] = cover.path if cover else None
+        columns["cover_size"] = cover.size if cover else None
+        columns["cover_mtime"] = cover.mtime if cover else None
+    if known is None:
+        marks = ", ".join("?" for _ in columns)
+        key = connection.execute(
+            f"INSERT INTO {table} (name, {', '.join(columns)}) VALUES (?, {marks})", (name, *columns.values())
+        ).lastrowid
+        old = None
+    else:
+        key = known["key"]
+        assignments = ", ".join(f"{column} = ?" for column in columns)
+        connection.execute(f"UPDATE {table} SET {assignments} WHERE key = ?", (*columns.values(), key))
+        old = [
+            tuple(row)
+            for row in connection.execute(
+                f"SELECT * FROM {members_table} WHERE {key_column} = ? ORDER BY position", (key,)
+            ).fetchall()
+        ]
+    new = [
+        (key, position, member.id, int(member.missing)) for position, member in enumerate(members, start=1)
+    ]
+    if known is not None and known["stamp"] == found.stamp and old == new:
+        return False
+    connection.execute(f"DELETE FROM {members_table} WHERE {key_column} = ?", (key,))
+    connection.executemany(f"INSERT INTO {members_table} VALUES (?, ?, ?, ?)", new)
+    feed(connection, kind.name, name, "added" if known is None else "changed")
+    return True
+
+
+def _evict(c: Config, kind: Kind, name: str) -> bool:
+    with lock_list(c, kind, name), connect(c) as connection:
+        if os.path.lexists(directory_of(c, kind) / f"{name}.toml"):
+            return False
+        with transaction(connection):
+            gone = connection.execute(f"DELETE FROM {kind.name}s WHERE name = ?", (name,)).rowcount
+            if gone:
+                feed(connection, kind.name, name, "removed")
+    logger.info("evicted %s %s", kind.name, name)
+    return bool(gone)

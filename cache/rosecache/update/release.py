@@ -1,0 +1,265 @@
+"""Bringing one release up to date: read what changed, settle ids, write what must be written, store.
+
+All of it happens under the release's lock, and ends in one transaction: the cache holds a release as it was
+or as it is, never half of it. Nothing here decides which releases to look at; see ``library``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rosecache.config import Config
+from rosecache.database import connect, transaction
+from rosecache.locks import lock, wait_until
+from rosecache.tags import recover
+from rosecache.update import assign
+from rosecache.update.content import Content, audio_files, read_content, track_row
+from rosecache.update.renames import rename_source
+from rosecache.update.report import Problem, problem, reason_of
+from rosecache.update.rows import FileRow, ReleaseRow, load_release
+from rosecache.update.store import remove_release, store_release
+from rosecache.update.walk import FoundFile, Listing, list_files
+
+logger = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+"""Gives the time in seconds since the epoch."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one release."""
+
+    changed: bool = False
+    evicted: bool = False
+    skipped: bool = False
+    deferred: bool = False
+    """Holds files that claim to belong to another release: to be done again when all others are stored."""
+    problems: list[Problem] = field(default_factory=list)
+
+
+def release_lock_name(directory: bytes) -> str:
+    """Returns the name of the lock that whoever changes a release directory holds."""
+    return f"release-{os.fsdecode(directory)}"
+
+
+@contextmanager
+def lock_release(c: Config, directory: bytes) -> Iterator[None]:
+    """Holds a release directory's lock, and one on the directory itself.
+
+    The second makes programs with different caches of one library take turns. Where a file system cannot
+    lock directories, there is only the first.
+    """
+    with ExitStack() as held:
+        held.enter_context(lock(c, release_lock_name(directory)))
+        with suppress(OSError):
+            descriptor = os.open(_full_path(c, directory), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            held.callback(os.close, descriptor)
+            wait_until(lambda: _try_flock(descriptor), release_lock_name(directory))
+        yield
+
+
+def _try_flock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _full_path(c: Config, directory: bytes) -> bytes:
+    return os.path.join(os.fsencode(c.music_source_dir), directory)
+
+
+def update_release(
+    c: Config, directory: bytes, *, force: bool = False, defer: bool = False, clock: Clock = time.time
+) -> Outcome:
+    """Makes the cache match one release directory.
+
+    Args:
+        c: The settings.
+        directory: Name of the directory, below the source directory.
+        force: Read every file, and take a directory that somebody seems to be copying for whole.
+        defer: Give up, and say so, where other releases must be stored first to tell whose an id is.
+        clock: The time.
+
+    Raises:
+        LockTimeoutError: Somebody else holds the release for too long.
+        OSError: The cache cannot be written.
+    """
+    with lock_release(c, directory):
+        path = _full_path(c, directory)
+        outcome = Outcome()
+        try:
+            listing = list_files(path)
+            if listing.leftovers:
+                found = recover(Path(os.fsdecode(path)))
+                outcome.problems += [Problem(error.path, error.reason) for error in found]
+                listing = list_files(path)
+        except (FileNotFoundError, NotADirectoryError):
+            outcome.evicted = _evict(c, directory)
+            return outcome
+        except OSError as error:
+            # Not to be read is not to be gone: the cache keeps what it has.
+            outcome.problems.append(problem(error.filename or path, reason_of(error)))
+            return outcome
+        if not audio_files(listing):
+            outcome.evicted = _evict(c, directory)
+            return outcome
+        _Update(c, directory, path, listing, outcome, force=force, defer=defer, clock=clock).run()
+        return outcome
+
+
+def _evict(c: Config, directory: bytes) -> bool:
+    with connect(c) as connection:
+        known = load_release(connection, directory=directory)
+        if known is None:
+            return False
+        with transaction(connection):
+            remove_release(connection, known)
+    logger.info("evicted release %s", os.fsdecode(directory))
+    return True
+
+
+class _Update:
+    """One run over one release, whose lock is held. The steps are the methods, in order of :meth:`run`."""
+
+    def __init__(
+        self, c: Config, directory: bytes, path: bytes, listing: Listing, outcome: Outcome,
+        *, force: bool, defer: bool, clock: Clock,
+    ) -> None:  # fmt: skip
+        self.c = c
+        self.directory = directory
+        self.path = path
+        self.listing = listing
+        self.outcome = outcome
+        self.force = force
+        self.defer = defer
+        self.clock = clock
+        with connect(c) as connection:
+            self.known = load_release(connection, directory=directory)
+
+    def run(self) -> None:
+        if self.known is not None and self.known.stamp == self.listing.stamp and not self.force:
+            return
+        content = self.read()
+        if not content.paths:
+            self.outcome.problems += content.problems
+            self.outcome.evicted = _evict(self.c, self.directory)
+            return
+        request = assign.Request(
+            self.c, self.directory, self.path, self.listing, content, self.known,
+            force=self.force, defer=self.defer, now=self.clock(),
+        )  # fmt: skip
+        ids = assign.assign_ids(request)
+        self.outcome.problems += content.problems + ids.problems
+        if ids.verdict is not assign.Verdict.READY:
+            self.outcome.skipped = ids.verdict is assign.Verdict.SKIP
+            self.outcome.deferred = ids.verdict is assign.Verdict.DEFER
+            return
+        before = self.listing
+        if ids.written or ids.wrote_datafile:
+            self.listing = list_files(self.path)
+        complete = ids.complete and self._only_changed(before, ids.written | ids.datafiles)
+        row = self.make_row(content, ids, complete=complete)
+        if self.c.rename_source_files:
+            row = self.rename(row, complete=complete)
+        self.store(row)
+        self.outcome.skipped = bool(ids.pending)
+
+    def read(self) -> Content:
+        # An empty stamp says that the last update could not finish with this release.
+        again = self.force or (self.known is not None and not self.known.stamp)
+        names = assign.datafile_ids(self.listing)
+        if self.known is not None and names != [self.known.id]:
+            again = True  # the tags decide which release this is
+        if self.known is None:
+            self.known = self._known_elsewhere(names)
+        return read_content(self.path, self.listing, self.known, everything=again)
+
+    def _known_elsewhere(self, names: list[str]) -> ReleaseRow | None:
+        """Returns what the cache holds of this release under the name that its directory had before."""
+        if len(names) != 1:
+            return None
+        with connect(self.c) as connection:
+            known = load_release(connection, release_id=names[0])
+        if known is not None and not os.path.lexists(_full_path(self.c, known.directory)):
+            return known
+        return None
+
+    def _only_changed(self, before: Listing, written: set[bytes]) -> bool:
+        """Tells whether no file but those that we wrote changed while we read them."""
+        return [file for file in before.files if file.path not in written] == [
+            file for file in self.listing.files if file.path not in written
+        ]
+
+    def make_row(self, content: Content, ids: assign.Assigned, *, complete: bool) -> ReleaseRow:
+        found = {file.path: file for file in self.listing.files}
+        tracks = tuple(
+            track_row(path, identifier, found[path], content.read.get(path) or content.kept[path])
+            for path, identifier in sorted(ids.tracks.items())
+            if path in found
+        )
+        datafile = found.get(os.fsencode(ids.datafile_name))
+        others = [file for path, file in found.items() if path not in ids.tracks and path not in ids.pending]
+        return ReleaseRow(
+            id=ids.release_id,
+            directory=self.directory,
+            stamp=self.listing.stamp if complete else b"",
+            tags=content.release_tags(self.known),
+            added_at=ids.added_at,
+            new=ids.new,
+            datafile_mtime=datafile.mtime if datafile else 0,
+            mtime=max([self.listing.mtime, *(file.mtime for file in self.listing.files)]),
+            tracks=tracks,
+            files=self._file_rows(others, datafile, content),
+        )
+
+    def _file_rows(
+        self, others: list[FoundFile], datafile: FoundFile | None, content: Content
+    ) -> tuple[FileRow, ...]:
+        cover = choose_cover(self.c, [file.path for file in others])
+        rows = []
+        for file in others:
+            reason = content.broken.get(file.path)
+            if file == datafile:
+                kind = "datafile"
+            elif file.path == cover:
+                kind = "cover"
+            else:
+                kind = "broken" if reason is not None else "extra"
+            rows.append(FileRow(file.path, kind, file.size, file.mtime, file.ctime, reason))
+        return tuple(rows)
+
+    def rename(self, row: ReleaseRow, *, complete: bool) -> ReleaseRow:
+        """Renames the source files by the templates, and returns the row as it is then."""
+        renamed = rename_source(self.c, row)
+        self.outcome.problems += renamed.problems
+        if not renamed.moved:
+            return row
+        self.path = _full_path(self.c, renamed.row.directory)
+        listing = list_files(self.path)
+        return renamed.with_times(listing, complete=complete)
+
+    def store(self, row: ReleaseRow) -> None:
+        with connect(self.c) as connection, transaction(connection):
+            self.outcome.changed = store_release(connection, row, self.known)
+
+
+def choose_cover(c: Config, paths: list[bytes]) -> bytes | None:
+    """Returns which file is the cover: nearest to the top, then by order of stems and of extensions."""
+    stems = {stem.lower(): rank for rank, stem in enumerate(c.cover_art_stems)}
+    extensions = {extension.lower(): rank for rank, extension in enumerate(c.valid_art_exts)}
+    ranked = []
+    for path in paths:
+        stem, _, extension = os.path.basename(os.fsdecode(path)).lower().rpartition(".")
+        if stem in stems and extension in extensions:
+            ranked.append((path.count(b"/"), stems[stem], extensions[extension], path))
+    return min(ranked)[3] if ranked else None

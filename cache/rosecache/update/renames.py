@@ -1,0 +1,249 @@
+"""Renaming source files by the templates of the ``source`` view, when the user asked for it.
+
+Only names change: a file is never moved over another one, nor out of its release. The caller holds the
+release's lock. A kill between two renames leaves every file under its old or its new name.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rosecache.config import Config
+from rosecache.errors import LockTimeoutError, TemplateError
+from rosecache.genres import load_genre_tree
+from rosecache.locks import lock
+from rosecache.model import PartialDate, Release, Track
+from rosecache.names import distinct_name, distinct_names, safe_name
+from rosecache.templates import NameTemplate
+from rosecache.update.report import Problem, problem, reason_of
+from rosecache.update.rows import ReleaseRow, TrackRow, mapping_of
+from rosecache.update.walk import FoundFile, Listing, make_stamp
+
+
+@dataclass(slots=True)
+class Renamed:
+    """A release after its files were renamed."""
+
+    row: ReleaseRow
+    moved: bool = False
+    problems: list[Problem] = field(default_factory=list)
+
+    def with_times(self, listing: Listing, *, complete: bool) -> ReleaseRow:
+        """Returns the row with the times that the files have now, since a rename changes an inode's."""
+        found = {file.path: file for file in listing.files}
+        return replace(
+            self.row,
+            stamp=make_stamp(listing.files) if complete else b"",
+            tracks=tuple(_retimed(track, found) for track in self.row.tracks if track.path in found),
+            files=tuple(
+                replace(file, ctime=found[file.path].ctime) for file in self.row.files if file.path in found
+            ),
+        )
+
+
+def _retimed(track: TrackRow, found: dict[bytes, FoundFile]) -> TrackRow:
+    return replace(track, ctime=found[track.path].ctime)
+
+
+def rename_source(c: Config, row: ReleaseRow) -> Renamed:
+    """Renames a release's directory and tracks. What cannot be renamed is reported, and keeps its name."""
+    renamed = Renamed(row)
+    try:
+        _rename_tracks(c, renamed)
+        _rename_directory(c, renamed)
+    except TemplateError as error:
+        renamed.problems.append(problem(_directory(c, row), f"not renamed: {error}"))
+    return renamed
+
+
+@functools.lru_cache(maxsize=8)
+def _templates(c: Config) -> tuple[NameTemplate, NameTemplate]:
+    templates = c.path_templates
+    return (
+        NameTemplate(templates.of_view("source", "release"), "release"),
+        NameTemplate(templates.of_view("source", "track"), "track"),
+    )
+
+
+def _directory(c: Config, row: ReleaseRow) -> bytes:
+    return os.path.join(os.fsencode(c.music_source_dir), row.directory)
+
+
+def _rename_directory(c: Config, renamed: Renamed) -> None:
+    source = os.fsencode(c.music_source_dir)
+    old = renamed.row.directory
+    wanted = safe_name(_templates(c)[0].render(_release(c, renamed.row)), max_bytes=c.max_filename_bytes)
+    if wanted.startswith("."):
+        wanted = "_" + wanted[1:]  # a hidden directory, or one that counts as in progress, would be lost
+    new = _free_name(source, os.fsencode(wanted), old, c.max_filename_bytes, is_file=False)
+    if new == old:
+        return
+    with ExitStack() as held:
+        try:
+            held.enter_context(lock(c, f"release-{os.fsdecode(new)}", timeout=0))
+        except LockTimeoutError:
+            return  # somebody is making a directory of that name; the next change of this release tries again
+        try:
+            os.rename(os.path.join(source, old), os.path.join(source, new))
+        except OSError as error:
+            renamed.problems.append(problem(os.path.join(source, old), f"not renamed: {reason_of(error)}"))
+            return
+    renamed.row = replace(renamed.row, directory=new)
+    renamed.moved = True
+
+
+def _free_name(directory: bytes, wanted: bytes, current: bytes, max_bytes: int, *, is_file: bool) -> bytes:
+    """Returns the wanted name or, as long as others have it, a numbered one; the current one counts as free."""
+    taken = _Taken(directory, current)
+    return os.fsencode(distinct_name(os.fsdecode(wanted), taken, extensions=is_file, max_bytes=max_bytes))
+
+
+class _Taken:
+    """The names that exist in a directory, but for one."""
+
+    def __init__(self, directory: bytes, but: bytes) -> None:
+        self._directory = directory
+        self._but = but
+
+    def __contains__(self, name: object) -> bool:
+        encoded = os.fsencode(str(name))
+        return encoded != self._but and os.path.lexists(os.path.join(self._directory, encoded))
+
+
+def _rename_tracks(c: Config, renamed: Renamed) -> None:
+    """Renames tracks, and the files beside them that share their stem (lyrics, say)."""
+    directory = _directory(c, renamed.row)
+    pending = {old: new for old, new in _wanted_paths(c, renamed.row).items() if old != new}
+    emptied = {os.path.dirname(path) for path in pending}
+    while pending:
+        free = [old for old, new in pending.items() if not os.path.lexists(os.path.join(directory, new))]
+        if free:
+            for old in free:
+                _move_track(directory, renamed, old, pending.pop(old))
+            continue
+        # Every name is taken, by a file that waits itself (two swapped tracks) or by one that stays.
+        old, new = next(iter(pending.items()))
+        parent, name = os.path.split(new)
+        spare_name = _free_name(
+            os.path.join(directory, parent), name, b"", c.max_filename_bytes, is_file=True
+        )
+        spare = os.path.join(parent, spare_name)
+        del pending[old]
+        if new in pending:
+            _move_track(directory, renamed, old, spare)
+            pending[spare] = new
+        elif os.path.dirname(old) != parent or not _is_numbered(os.path.basename(old), name):
+            _move_track(directory, renamed, old, spare)
+    _remove_empty(directory, emptied)
+
+
+def _is_numbered(name: bytes, plain: bytes) -> bool:
+    """Tells whether a name is the plain one with a number against equal names."""
+    stem, extension = os.path.splitext(plain)
+    return name.startswith(stem + b" [") and name.endswith(b"]" + extension)
+
+
+def _wanted_paths(c: Config, row: ReleaseRow) -> dict[bytes, bytes]:
+    """Returns the path that each track should have, by the path that it has."""
+    release = _release(c, row)
+    template = _templates(c)[1]
+    wanted = []
+    for track in row.tracks:
+        segments = template.render_segments(_track(c, row, track, release))
+        extension = os.path.splitext(os.fsdecode(track.path))[1]
+        parents = [safe_name(segment, max_bytes=c.max_filename_bytes) for segment in segments[:-1]]
+        name = safe_name(segments[-1], max_bytes=c.max_filename_bytes, extension=extension)
+        visible = ["_" + part[1:] if part.startswith(".") else part for part in (*parents, name)]
+        wanted.append(("/".join(visible), track.id))
+    names = distinct_names(wanted, extensions=True, max_bytes=4096)
+    return {track.path: os.fsencode(name) for track, name in zip(row.tracks, names, strict=True)}
+
+
+def _move_track(directory: bytes, renamed: Renamed, old: bytes, new: bytes) -> None:
+    row = renamed.row
+    moves = {old: new}
+    old_stem, new_stem = os.path.splitext(old)[0], os.path.splitext(new)[0]
+    for file in row.files:
+        stem, extension = os.path.splitext(file.path)
+        if stem == old_stem and file.kind == "extra":
+            moves[file.path] = new_stem + extension
+    done = {}
+    for source, target in moves.items():
+        if os.path.lexists(os.path.join(directory, target)):
+            continue
+        try:
+            os.makedirs(os.path.dirname(os.path.join(directory, target)), exist_ok=True)
+            os.rename(os.path.join(directory, source), os.path.join(directory, target))
+        except OSError as error:
+            renamed.problems.append(
+                problem(os.path.join(directory, source), f"not renamed: {reason_of(error)}")
+            )
+        else:
+            done[source] = target
+    renamed.moved = renamed.moved or bool(done)
+    renamed.row = replace(
+        row,
+        tracks=tuple(replace(track, path=done.get(track.path, track.path)) for track in row.tracks),
+        files=tuple(replace(file, path=done.get(file.path, file.path)) for file in row.files),
+    )
+
+
+def _remove_empty(directory: bytes, below: Iterable[bytes]) -> None:
+    for path in sorted(below, key=len, reverse=True):
+        while path:
+            try:
+                os.rmdir(os.path.join(directory, path))
+            except OSError:
+                break  # not empty
+            path = os.path.dirname(path)
+
+
+def _release(c: Config, row: ReleaseRow) -> Release:
+    genres = load_genre_tree(c)
+    tags = row.tags
+    return Release(
+        id=row.id,
+        source_path=Path(os.fsdecode(_directory(c, row))),
+        cover_image_path=None,
+        added_at=row.added_at,
+        datafile_mtime=row.datafile_mtime,
+        releasetitle=tags.title,
+        releasetype=tags.type,
+        releasedate=PartialDate.parse(tags.releasedate),
+        originaldate=PartialDate.parse(tags.originaldate),
+        compositiondate=PartialDate.parse(tags.compositiondate),
+        edition=tags.edition,
+        catalognumber=tags.catalognumber,
+        new=row.new,
+        disctotal=len({track.discnumber for track in row.tracks}),
+        genres=tags.facets["genre"],
+        parent_genres=genres.parents_of_all(tags.facets["genre"]),
+        secondary_genres=tags.facets["secondary_genre"],
+        parent_secondary_genres=genres.parents_of_all(tags.facets["secondary_genre"]),
+        descriptors=tags.facets["descriptor"],
+        labels=tags.facets["label"],
+        releaseartists=mapping_of(tags.artists),
+        metahash="",
+    )
+
+
+def _track(c: Config, row: ReleaseRow, track: TrackRow, release: Release) -> Track:
+    return Track(
+        id=track.id,
+        source_path=Path(os.fsdecode(os.path.join(_directory(c, row), track.path))),
+        source_mtime=track.mtime,
+        source_size=track.size,
+        tracktitle=track.title,
+        tracknumber=track.tracknumber,
+        tracktotal=sum(other.discnumber == track.discnumber for other in row.tracks),
+        discnumber=track.discnumber,
+        duration_seconds=track.duration_seconds,
+        trackartists=mapping_of(track.artists),
+        metahash="",
+        release=release,
+    )

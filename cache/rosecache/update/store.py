@@ -1,0 +1,266 @@
+"""Writing one release to the cache, or removing it: rows, search text, change feed and losses.
+
+Every function here runs inside its caller's transaction and is the only code that writes these tables.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rosecache.update.rows import FACETS, Credits, ReleaseRow, TrackRow
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A release row that the new one replaces."""
+
+    key: int
+    id: str
+    mtime: int
+    metahash: str
+
+
+def store_release(connection: sqlite3.Connection, row: ReleaseRow, known: ReleaseRow | None) -> bool:
+    """Stores a release in place of what the cache holds under its directory or its id.
+
+    Args:
+        connection: In a transaction.
+        row: What is on the disk now.
+        known: What the cache held for this directory or, if the directory was renamed, this id.
+
+    Returns:
+        Whether anything shown changed. A new stamp alone is stored, but is no change.
+    """
+    _remove_others(connection, row)
+    metahash = row.metahash
+    stored = _find(connection, row)
+    if stored is not None and stored.metahash == metahash:
+        connection.execute(
+            "UPDATE releases SET directory = ?, stamp = ? WHERE key = ?",
+            (row.directory, row.stamp, stored.key),
+        )
+        _store_times(connection, stored.key, row)
+        return False
+    mtime = row.mtime
+    if stored is not None:
+        # Never back, and never the same: programs read a directory again only when its time changed.
+        mtime = row.mtime if row.mtime > stored.mtime else max(stored.mtime + 1, time.time_ns())
+    key = _store_columns(connection, row, mtime, metahash, stored)
+    _store_parts(connection, key, row)
+    if known is not None:
+        _note_losses(connection, _listings(known) - _listings(row), mtime)
+    _feed(connection, row.id, "added" if stored is None else "changed")
+    return True
+
+
+def remove_release(connection: sqlite3.Connection, row: ReleaseRow) -> None:
+    """Removes a release that is gone from the disk."""
+    found = connection.execute("SELECT key FROM releases WHERE id = ?", (row.id,)).fetchone()
+    _remove_key(connection, found["key"])
+    _note_losses(connection, _listings(row) | {("release", "")}, time.time_ns())
+    _feed(connection, row.id, "removed")
+
+
+def feed(connection: sqlite3.Connection, kind: str, identifier: str, change: str) -> None:
+    """Appends to the change feed. Kinds: release, collage, playlist; changes: added, changed, removed."""
+    connection.execute("INSERT INTO changes (kind, id, change) VALUES (?, ?, ?)", (kind, identifier, change))
+
+
+def _feed(connection: sqlite3.Connection, release_id: str, change: str) -> None:
+    feed(connection, "release", release_id, change)
+
+
+def _find(connection: sqlite3.Connection, row: ReleaseRow) -> _Known | None:
+    found = connection.execute(
+        "SELECT key, id, mtime, metahash FROM releases WHERE id = ?", (row.id,)
+    ).fetchone()
+    return None if found is None else _Known(*found)
+
+
+def _remove_others(connection: sqlite3.Connection, row: ReleaseRow) -> None:
+    """Removes what stands in the way: another id under this directory, and these track ids elsewhere."""
+    other = connection.execute(
+        "SELECT key, id FROM releases WHERE directory = ? AND id != ?", (row.directory, row.id)
+    ).fetchone()
+    if other is not None:
+        _remove_key(connection, other["key"])
+        _feed(connection, other["id"], "removed")
+    for track in row.tracks:
+        moved = connection.execute(
+            "SELECT tracks.key, releases.key AS release_key, releases.id FROM tracks"
+            " JOIN releases ON releases.key = release_key WHERE tracks.id = ? AND releases.id != ?",
+            (track.id, row.id),
+        ).fetchone()
+        if moved is not None:
+            # The release that it left is looked at again, whatever its stamp says.
+            _remove_tracks(connection, [moved["key"]])
+            connection.execute("UPDATE releases SET stamp = x'' WHERE key = ?", (moved["release_key"],))
+            _feed(connection, moved["id"], "changed")
+
+
+def _remove_key(connection: sqlite3.Connection, key: int) -> None:
+    tracks = [
+        row["key"] for row in connection.execute("SELECT key FROM tracks WHERE release_key = ?", (key,))
+    ]
+    _remove_tracks(connection, tracks)
+    connection.execute("DELETE FROM releases_text WHERE rowid = ?", (key,))
+    connection.execute("DELETE FROM releases WHERE key = ?", (key,))
+
+
+def _remove_tracks(connection: sqlite3.Connection, keys: Iterable[int]) -> None:
+    arguments = [(key,) for key in keys]
+    connection.executemany("DELETE FROM tracks_text WHERE rowid = ?", arguments)
+    connection.executemany("DELETE FROM tracks WHERE key = ?", arguments)
+
+
+def _store_times(connection: sqlite3.Connection, key: int, row: ReleaseRow) -> None:
+    connection.executemany(
+        "UPDATE tracks SET ctime = ? WHERE release_key = ? AND path = ?",
+        [(track.ctime, key, track.path) for track in row.tracks],
+    )
+    connection.executemany(
+        "UPDATE files SET ctime = ? WHERE release_key = ? AND path = ?",
+        [(file.ctime, key, file.path) for file in row.files],
+    )
+
+
+def _store_columns(
+    connection: sqlite3.Connection, row: ReleaseRow, mtime: int, metahash: str, stored: _Known | None
+) -> int:
+    columns = {
+        "id": row.id,
+        "directory": row.directory,
+        "stamp": row.stamp,
+        "title": row.tags.title,
+        "type": row.tags.type,
+        "releasedate": row.tags.releasedate,
+        "originaldate": row.tags.originaldate,
+        "compositiondate": row.tags.compositiondate,
+        "edition": row.tags.edition,
+        "catalognumber": row.tags.catalognumber,
+        "added_at": row.added_at,
+        "new": row.new,
+        "datafile_mtime": row.datafile_mtime,
+        "mtime": mtime,
+        "metahash": metahash,
+    }
+    if stored is not None:
+        assignments = ", ".join(f"{name} = :{name}" for name in columns)
+        connection.execute(
+            f"UPDATE releases SET {assignments} WHERE key = :key", {**columns, "key": stored.key}
+        )
+        return stored.key
+    names = ", ".join(columns)
+    marks = ", ".join(f":{name}" for name in columns)
+    key = connection.execute(f"INSERT INTO releases ({names}) VALUES ({marks})", columns).lastrowid
+    assert key is not None
+    return key
+
+
+def _store_parts(connection: sqlite3.Connection, key: int, row: ReleaseRow) -> None:
+    """Stores everything of a release but its own columns, in place of what was there."""
+    old = [
+        track["key"] for track in connection.execute("SELECT key FROM tracks WHERE release_key = ?", (key,))
+    ]
+    _remove_tracks(connection, old)
+    for table in ("files", "release_artists", "release_facets"):
+        connection.execute(f"DELETE FROM {table} WHERE release_key = ?", (key,))
+    connection.execute("DELETE FROM releases_text WHERE rowid = ?", (key,))
+
+    connection.executemany(
+        "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(key, file.path, file.kind, file.size, file.mtime, file.ctime, file.problem) for file in row.files],
+    )
+    for kind in FACETS:
+        for position, value in enumerate(row.tags.facets[kind], start=1):
+            connection.execute(
+                "INSERT INTO release_facets VALUES (?, ?, ?)",
+                (key, _facet_key(connection, kind, value), position),
+            )
+    _store_artists(connection, "release", key, row.tags.artists)
+    connection.execute("INSERT INTO releases_text (rowid, text) VALUES (?, ?)", (key, release_text(row)))
+    for track in row.tracks:
+        _store_track(connection, key, track)
+
+
+def _store_track(connection: sqlite3.Connection, release_key: int, track: TrackRow) -> None:
+    key = connection.execute(
+        "INSERT INTO tracks (id, release_key, path, size, mtime, ctime, title, tracknumber, discnumber,"
+        " duration_seconds, metahash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            track.id, release_key, track.path, track.size, track.mtime, track.ctime, track.title,
+            track.tracknumber, track.discnumber, track.duration_seconds, track.metahash,
+        ),
+    ).lastrowid  # fmt: skip
+    assert key is not None
+    _store_artists(connection, "track", key, track.artists)
+    connection.execute("INSERT INTO tracks_text (rowid, text) VALUES (?, ?)", (key, track_text(track)))
+
+
+def _store_artists(connection: sqlite3.Connection, owner: str, key: int, credits: Credits) -> None:
+    for position, (role, name) in enumerate(credits, start=1):
+        connection.execute(
+            f"INSERT INTO {owner}_artists VALUES (?, ?, ?, ?)",
+            (key, position, role, _interned(connection, "artists", ("name",), (name,))),
+        )
+
+
+def _facet_key(connection: sqlite3.Connection, kind: str, value: str) -> int:
+    return _interned(connection, "facets", ("kind", "value"), (kind, value))
+
+
+def _interned(
+    connection: sqlite3.Connection, table: str, columns: tuple[str, ...], values: tuple[str, ...]
+) -> int:
+    """Returns the key of a row with these values, made if there is none."""
+    wanted = " AND ".join(f"{column} = ?" for column in columns)
+    found = connection.execute(f"SELECT key FROM {table} WHERE {wanted}", values).fetchone()
+    if found is not None:
+        return int(found["key"])
+    marks = ", ".join("?" for _ in columns)
+    made = connection.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values
+    ).lastrowid
+    assert made is not None
+    return made
+
+
+def release_text(row: ReleaseRow) -> str:
+    """Returns every shown field of a release, a line each, as the full-text search holds it."""
+    tags = row.tags
+    single = (
+        tags.title, tags.type, tags.releasedate, tags.originaldate, tags.compositiondate, tags.edition,
+        tags.catalognumber,
+    )  # fmt: skip
+    lines = [value for value in single if value]
+    lines += [name for _, name in tags.artists]
+    lines += [value for kind in FACETS for value in tags.facets[kind]]
+    return "\n".join(lines)
+
+
+def track_text(track: TrackRow) -> str:
+    """Returns every shown field of a track that is not its release's, a line each."""
+    lines = [track.title, track.tracknumber, track.discnumber, *(name for _, name in track.artists)]
+    return "\n".join(line for line in lines if line)
+
+
+def _listings(row: ReleaseRow) -> set[tuple[str, str]]:
+    """Returns the listings that show a release, as (kind, value) of the table ``losses``."""
+    listings = {("artist", name) for _, name in row.tags.artists}
+    for kind in FACETS:
+        shown = "genre" if kind == "secondary_genre" else kind
+        listings |= {(shown, value) for value in row.tags.facets[kind]}
+    if row.new:
+        listings.add(("new", ""))
+    listings.add(("loose_track" if row.tags.type == "loosetrack" else "release", ""))
+    return listings
+
+
+def _note_losses(connection: sqlite3.Connection, lost: set[tuple[str, str]], at: int) -> None:
+    connection.executemany(
+        "INSERT INTO losses VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+        [(kind, value, at) for kind, value in lost],
+    )

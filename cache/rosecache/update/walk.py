@@ -1,0 +1,120 @@
+"""What is on the disk: release directories, their files, and a stamp that tells whether they changed.
+
+One directory walk and one ``stat`` per file. Reads no file, knows nothing of the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rosecache.config import Config
+from rosecache.temporary import TEMPORARY_PREFIX
+
+IN_PROGRESS = b".in-progress."
+"""What starts with this is being written by somebody: neither scanned nor shown."""
+
+_OWN_TEMPORARY = TEMPORARY_PREFIX.encode()
+_MAX_DEPTH = 32
+
+
+class FoundFile(NamedTuple):
+    """A file of a release directory. ``path`` is below that directory, in the file system's bytes."""
+
+    path: bytes
+    size: int
+    mtime: int
+    ctime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All files of one release directory, sorted by path."""
+
+    files: tuple[FoundFile, ...]
+    leftovers: bool
+    """Some of our own temporary files are there: a process was killed, or is at work."""
+    mtime: int
+    """The newest time of the release directory and those below it."""
+
+    @property
+    def stamp(self) -> bytes:
+        """A digest of every name, size and time: equal stamps mean that nothing changed."""
+        return make_stamp(self.files)
+
+
+def make_stamp(files: Sequence[FoundFile]) -> bytes:
+    """Returns a 16-byte digest of files in order."""
+    return hashlib.blake2b(repr([tuple(file) for file in files]).encode(), digest_size=16).digest()
+
+
+def list_release_directories(c: Config) -> list[bytes]:
+    """Returns the names of the directories that may be releases, sorted.
+
+    Raises OSError if the source directory cannot be read.
+    """
+    ignored = {os.fsencode(name) for name in c.ignore_release_directories} | {b"!collages", b"!playlists"}
+    names = []
+    with os.scandir(os.fsencode(c.music_source_dir)) as entries:
+        for entry in entries:
+            if entry.name in ignored or entry.name.startswith(IN_PROGRESS):
+                continue
+            if entry.is_dir():
+                names.append(entry.name)
+    names.sort()
+    return names
+
+
+def list_files(directory: bytes) -> Listing:
+    """Walks one release directory, given by its full path.
+
+    Symbolic links to files count as files, those to directories below the release are not followed: they
+    could lead round in a circle. A file that vanishes meanwhile was never there.
+
+    Raises:
+        OSError: The directory, or one below it, cannot be read: its files are unknown, not gone.
+    """
+    files: list[FoundFile] = []
+    state = _Walk(files)
+    state.walk(directory, b"", 0)
+    files.sort()
+    return Listing(tuple(files), state.leftovers, state.mtime)
+
+
+class _Walk:
+    __slots__ = ("files", "leftovers", "mtime")
+
+    def __init__(self, files: list[FoundFile]) -> None:
+        self.files = files
+        self.leftovers = False
+        self.mtime = 0
+
+    def walk(self, directory: bytes, prefix: bytes, depth: int) -> None:
+        self.mtime = max(self.mtime, os.stat(directory).st_mtime_ns)
+        below = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(IN_PROGRESS):
+                    self.leftovers = self.leftovers or name.startswith(_OWN_TEMPORARY)
+                elif entry.is_dir(follow_symlinks=False):
+                    below.append(name)
+                else:
+                    self.add(entry, prefix)
+        if depth < _MAX_DEPTH:
+            for name in below:
+                self.walk(directory + b"/" + name, prefix + name + b"/", depth + 1)
+
+    def add(self, entry: os.DirEntry[bytes], prefix: bytes) -> None:
+        try:
+            if not entry.is_file():
+                return
+            status = entry.stat()
+        except FileNotFoundError:
+            return
+        self.files.append(
+            FoundFile(prefix + entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        )
