@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from rosecache.tags import id3, mp4, vorbis
+from rosecache.tags import flac_ids, id3, id3_ids, mp4, mp4_ids, ogg_ids, vorbis
+from rosecache.tags.patches import Patch
 from rosecache.tags.values import RawTags
 
 
@@ -21,14 +22,16 @@ class Kind:
     name: str
     """For messages."""
     read: Callable[[BinaryIO], RawTags]
+    plan_ids: Callable[[BinaryIO, str, str], list[Patch]]
+    """Takes the file, the track's and the release's id. Raises PlanError."""
 
 
-MP3 = Kind("MP3", id3.read)
-MP4 = Kind("MP4", mp4.read)
-FLAC = Kind("FLAC", vorbis.read_flac)
-OGG_VORBIS = Kind("Ogg Vorbis", vorbis.read_ogg_vorbis)
-OGG_OPUS = Kind("Ogg Opus", vorbis.read_ogg_opus)
-OGG_FLAC = Kind("Ogg FLAC", vorbis.read_ogg_flac)
+MP3 = Kind("MP3", id3.read, id3_ids.plan_ids)
+MP4 = Kind("MP4", mp4.read, mp4_ids.plan_ids)
+FLAC = Kind("FLAC", vorbis.read_flac, flac_ids.plan_ids)
+OGG_VORBIS = Kind("Ogg Vorbis", vorbis.read_ogg_vorbis, ogg_ids.plan_vorbis_ids)
+OGG_OPUS = Kind("Ogg Opus", vorbis.read_ogg_opus, ogg_ids.plan_opus_ids)
+OGG_FLAC = Kind("Ogg FLAC", vorbis.read_ogg_flac, ogg_ids.plan_flac_ids)
 
 BY_SUFFIX: Mapping[str, tuple[Kind, ...]] = {
     ".mp3": (MP3,),
