@@ -1,0 +1,150 @@
+"""The genre tree: which genres descend from which, so that a listing of House shows Deep House too.
+
+The tree is data, in ``genres.toml`` beside this module; a user's own file in the same form extends or
+replaces it. A genre may have several parents. Genres match whatever their case; the tree never changes how
+a genre is shown where a tag names it, and knows nothing of releases.
+"""
+
+from __future__ import annotations
+
+import functools
+import graphlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rosecache.config import Config, read_toml
+from rosecache.errors import ConfigError
+
+BUILTIN_GENRES = Path(__file__).with_name("genres.toml")
+
+
+class GenreTree:
+    """Genres and their descent. Immutable; safe to use from several threads."""
+
+    def __init__(self, parents: Mapping[str, Iterable[str]]) -> None:
+        """Makes a tree of genres and the direct parents of each.
+
+        Genres that occur as parents only are top genres. Where spellings differ by case, a genre has the one
+        under which it is listed. The parents must not lead in a circle, which the loader checks.
+        """
+        self._names = {genre.casefold(): genre for genre in parents}
+        self._up: dict[str, set[str]] = {}
+        self._down: dict[str, set[str]] = {}
+        for genre, above in parents.items():
+            for parent in above:
+                self._names.setdefault(parent.casefold(), parent)
+                self._up.setdefault(genre.casefold(), set()).add(parent.casefold())
+                self._down.setdefault(parent.casefold(), set()).add(genre.casefold())
+        self._ancestors: dict[str, tuple[str, ...]] = {}
+        self._descendants: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """Every genre of the tree, sorted."""
+        return self._shown(self._names)
+
+    def parents(self, genre: str) -> tuple[str, ...]:
+        """Returns every genre that this one descends from, however far, sorted; nothing for an unknown one."""
+        return self._reached(genre.casefold(), self._up, self._ancestors)
+
+    def children(self, genre: str) -> tuple[str, ...]:
+        """Returns every genre that descends from this one, however far, sorted; nothing for an unknown one."""
+        return self._reached(genre.casefold(), self._down, self._descendants)
+
+    def parents_of_all(self, genres: Iterable[str]) -> tuple[str, ...]:
+        """Returns every genre that one of these descends from and that is none of them, sorted."""
+        given = {genre.casefold() for genre in genres}
+        above = {parent for genre in given for parent in self.parents(genre)}
+        return tuple(sorted((name for name in above if name.casefold() not in given), key=str.casefold))
+
+    def _reached(
+        self, start: str, steps: Mapping[str, set[str]], known: dict[str, tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        if start not in self._names:
+            return ()
+        if start not in known:
+            reached: set[str] = set()
+            waiting = [start]
+            while waiting:
+                found = steps.get(waiting.pop(), set()) - reached
+                reached |= found
+                waiting.extend(found)
+            known[start] = self._shown(reached)
+        return known[start]
+
+    def _shown(self, keys: Iterable[str]) -> tuple[str, ...]:
+        return tuple(self._names[key] for key in sorted(keys))
+
+
+def load_genre_tree(c: Config) -> GenreTree:
+    """Returns the genre tree: the built-in one, extended or replaced by ``c.genres_file``.
+
+    The files are read once in the life of a process, like the configuration itself.
+
+    Raises:
+        ConfigError: The user's file cannot be read, is not TOML or not of the form that ``genres.toml``
+            describes, or makes a genre its own ancestor. The error names the file and the genre.
+    """
+    return _load(c.genres_file, c.genres_replace)
+
+
+@functools.cache
+def _load(genres_file: Path | None, replace: bool) -> GenreTree:
+    if genres_file is None:
+        return GenreTree(_read(BUILTIN_GENRES))
+    own = _read(genres_file)
+    if replace:
+        parents = own
+    else:
+        listed = {genre.casefold() for genre in own}
+        builtin = _read(BUILTIN_GENRES)
+        parents = {genre: above for genre, above in builtin.items() if genre.casefold() not in listed} | own
+    _refuse_circles(parents, genres_file)
+    return GenreTree(parents)
+
+
+def _read(path: Path) -> dict[str, list[str]]:
+    """Returns what a file of genres says, each genre with its direct parents. Raises ConfigError."""
+    content = read_toml(path)
+    for key in content:
+        if key != "genres":
+            raise ConfigError("unknown key; the only one is the table genres", key=key, path=path)
+    table = content.get("genres")
+    if not isinstance(table, dict):
+        raise ConfigError(
+            "expected a table of genres, each with the list of its parents", key="genres", path=path
+        )
+    spellings: dict[str, str] = {}
+    for genre, parents in table.items():
+        _check_entry(genre, parents, path)
+        other = spellings.setdefault(genre.casefold(), genre)
+        if other != genre:
+            raise ConfigError(f"differs from {other!r} by case only", key=_key(genre), path=path)
+    return table
+
+
+def _check_entry(genre: str, parents: Any, path: Path) -> None:
+    if not genre.strip():
+        raise ConfigError("a genre needs a name", key=_key(genre), path=path)
+    if not isinstance(parents, list) or not all(isinstance(name, str) and name.strip() for name in parents):
+        raise ConfigError(
+            f'expected a list of genres, such as ["House"], got {parents!r}', key=_key(genre), path=path
+        )
+
+
+def _refuse_circles(parents: Mapping[str, Iterable[str]], path: Path) -> None:
+    graph = {genre.casefold(): [parent.casefold() for parent in above] for genre, above in parents.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        names = {genre.casefold(): genre for genre in parents}
+        # graphlib gives the circle from parent to child; a reader of the file goes the other way.
+        circle = [names[key] for key in reversed(error.args[1])]
+        raise ConfigError(
+            f"descends from itself: {' → '.join(circle)}", key=_key(circle[0]), path=path
+        ) from error
+
+
+def _key(genre: str) -> str:
+    return f'genres."{genre}"'
