@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from rosecache.tags.artists import format_artist_field, parse_artist_field
 from rosecache.tags.containers import AUDIO_EXTENSIONS, is_audio
+from rosecache.tags.journal import recover
+from rosecache.tags.plans import IdWrite
 from rosecache.tags.reading import read_ids, read_tags
+from rosecache.tags.safe_write import write_ids
 from rosecache.tags.values import AudioTags
+from rosecache.temporary import TEMPORARY_PREFIX
 
 __all__ = [
     "AUDIO_EXTENSIONS",
+    "TEMPORARY_PREFIX",
     "AudioTags",
+    "IdWrite",
     "format_artist_field",
     "is_audio",
     "parse_artist_field",
     "read_ids",
     "read_tags",
+    "recover",
+    "write_ids",
 ]

@@ -15,6 +15,8 @@ BLOCK = 4096
 """Growth is rounded up to this where a format has room for padding: a disk that shares blocks between files
 can then share the audio of the old and the new file, and the next write finds room."""
 
+_UNCHECKED = 64 * 1024
+
 
 class PlanError(RosecacheError):
     """A file is built in a way in which the ids cannot be put into it without harm; the text says how."""
@@ -41,8 +43,11 @@ class Patch:
 
 def read_at(file: BinaryIO, offset: int, size: int) -> bytes:
     """Reads exactly ``size`` bytes. Raises PlanError if the file ends before."""
-    file.seek(offset)
-    data = file.read(size)
+    # A damaged size can be anything, and reading makes room for all of it first.
+    data = b""
+    if size <= _UNCHECKED or offset + size <= size_of(file):
+        file.seek(offset)
+        data = file.read(size)
     if len(data) != size:
         raise PlanError(f"the file ends inside a structure of {size} bytes at {offset}")
     return data

@@ -1,0 +1,140 @@
+"""Writing a file's new version beside it and renaming it over the old one, for changes that move bytes.
+
+At every moment there is the whole old file or the whole new one under the name. The old content is copied
+by the kernel, as a reflink where the disk can, so audio that keeps its place within blocks is shared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rosecache.errors import TagWriteError
+from rosecache.tags.attributes import keep_attributes
+from rosecache.tags.journal import REWRITE_PREFIX, claim, flush_directory, write_all
+from rosecache.tags.patches import BLOCK, Patch
+from rosecache.tags.plans import Plan, expect_unchanged, open_audio
+from rosecache.tags.reading import read_ids
+
+_CANNOT_COPY = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM)
+"""What the kernel answers when it will not copy between two files itself."""
+
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class _NewVersion:
+    plan: Plan
+    path: Path
+    fd: int
+
+
+def rewrite(plans: Sequence[Plan]) -> list[TagWriteError]:
+    """Carries out plans that move bytes: first all are written, then all flushed, then all renamed.
+
+    Returns:
+        The files that failed, which are as they were.
+    """
+    problems: list[TagWriteError] = []
+    versions: list[_NewVersion] = []
+    try:
+        for plan in plans:
+            try:
+                versions.append(_write_new_version(plan))
+            except (OSError, TagWriteError) as error:
+                problems.append(plan.problem(error))
+        renamed: set[Path] = set()
+        flushed = []
+        for version in versions:
+            try:
+                os.fsync(version.fd)
+                flushed.append(version)
+            except OSError as error:
+                problems.append(version.plan.problem(error))
+        for version in flushed:
+            try:
+                _rename(version)
+                renamed.add(version.path.parent)
+            except (OSError, TagWriteError) as error:
+                problems.append(version.plan.problem(error))
+        for directory in sorted(renamed):
+            try:
+                flush_directory(directory)
+            except OSError as error:
+                problems.append(TagWriteError(directory, f"cannot be flushed: {error.strerror}"))
+    finally:
+        for version in versions:
+            _discard(version.path, version.fd)
+    return problems
+
+
+def _write_new_version(plan: Plan) -> _NewVersion:
+    path = plan.path.with_name(f"{REWRITE_PREFIX}{secrets.token_hex(8)}{plan.path.suffix}")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        claim(fd)
+        source = open_audio(plan.path, os.O_RDONLY)
+        try:
+            expect_unchanged(plan, os.fstat(source))
+            _copy_patched(source, fd, plan.status.st_size, plan.patches)
+            # Read back through the reader that everything else uses, before anything depends on it.
+            if read_ids(path) != (plan.track_id, plan.release_id):
+                raise TagWriteError(plan.path, "the ids could not be read back")
+            keep_attributes(source, fd, plan.status)
+        finally:
+            os.close(source)
+    except BaseException:
+        _discard(path, fd)
+        raise
+    return _NewVersion(plan, path, fd)
+
+
+def _rename(version: _NewVersion) -> None:
+    """Puts the new version in the old file's place, unless that has changed since it was read."""
+    expect_unchanged(version.plan, os.lstat(version.plan.path))
+    os.replace(version.path, version.plan.path)
+
+
+def _discard(path: Path, fd: int) -> None:
+    """Closes a new version, and removes it if it has not been renamed."""
+    with contextlib.suppress(OSError):  # recovery will try again
+        path.unlink(missing_ok=True)
+    os.close(fd)
+
+
+def _copy_patched(source: int, target: int, size: int, patches: Sequence[Patch]) -> None:
+    """Writes the old file with the patches applied into an empty file."""
+    read = written = 0
+    for patch in patches:
+        _copy(source, target, read, written, patch.offset - read)
+        written += patch.offset - read
+        write_all(target, patch.data, written)
+        read, written = patch.end, written + len(patch.data)
+    _copy(source, target, read, written, size - read)
+
+
+def _copy(source: int, target: int, read: int, written: int, length: int) -> None:
+    """Copies a stretch of bytes. The part of whole blocks goes separately, since only that can be shared."""
+    head = min(-written % BLOCK, length)
+    for start, count in ((0, head), (head, length - head)):
+        _copy_stretch(source, target, read + start, written + start, count)
+
+
+def _copy_stretch(source: int, target: int, read: int, written: int, length: int) -> None:
+    while length:
+        try:
+            count = os.copy_file_range(source, target, length, read, written)
+        except OSError as error:
+            if error.errno not in _CANNOT_COPY:
+                raise
+            data = os.pread(source, min(length, _CHUNK), read)
+            write_all(target, data, written)
+            count = len(data)
+        if not count:
+            raise OSError(errno.EIO, "the file became shorter while it was read")
+        read, written, length = read + count, written + count, length - count
