@@ -149,7 +149,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.music_source_dir / "!playlists"
 
     def cache_shape(self) -> str:
-        """Returns a digest of the settings that decide what an update stores: with another one, another database."""
+        """Returns a digest of the settings that decide what an update stores."""
         shaping = (
             os.fsencode(self.music_source_dir).hex(),
             sorted(stem.lower() for stem in self.cover_art_stems),
@@ -175,6 +175,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"not valid TOML: {error}", path=path) from error
 
 
+def _decode(kind: type[Any], value: Any) -> Any:
+    """Turns text into a path, the one type of our settings that msgspec does not know."""
+    if kind is not Path:
+        raise NotImplementedError(f"no setting can have the type {kind.__name__}")
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"expected a path as text, got {value!r}")
+    return Path(value)
+
+
 def convert(values: Mapping[str, Any], kind: type[T], *, key: str = "", path: Path | None = None) -> T:
     """Turns parsed TOML into a typed value.
 
@@ -188,7 +197,7 @@ def convert(values: Mapping[str, Any], kind: type[T], *, key: str = "", path: Pa
         ConfigError: A key is unknown or missing, or its value has the wrong type.
     """
     try:
-        return msgspec.convert(values, kind, strict=True)
+        return msgspec.convert(values, kind, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
         where = where.rstrip("`").lstrip(".")
