@@ -48,6 +48,7 @@ CREATE TABLE tracks (
     metahash         TEXT NOT NULL,        -- digest of what is shown of the track itself
     UNIQUE (release_key, path)
 );
+CREATE INDEX tracks_by_disc ON tracks (release_key, discnumber);  -- totals are counted from it alone
 
 -- Every other file of a release, so that whatever the tree shows can be stat'ed from here.
 CREATE TABLE files (

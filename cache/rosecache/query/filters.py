@@ -6,13 +6,16 @@ that is None is left out. Artists are matched with their aliases, genres with th
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rosecache.aliases import load_aliases
 from rosecache.config import Config
+from rosecache.database import connect
 from rosecache.genres import load_genre_tree
-from rosecache.query.rows import pack
+from rosecache.query.rows import fetch, pack
 
 ARTIST_KEYS = (
     "SELECT key FROM artists WHERE name IN"
@@ -24,10 +27,9 @@ FACET_KEYS = "SELECT key FROM facets WHERE kind = '{kind}' AND value = :{name}"
 
 GENRE_KEYS = (
     "SELECT key FROM facets WHERE kind IN ('genre', 'secondary_genre') AND value = :{name}"
-    " UNION ALL SELECT key FROM facets WHERE kind IN ('genre', 'secondary_genre')"
-    " AND value COLLATE NOCASE IN (SELECT value FROM json_each(:{name}_more))"
+    " UNION ALL SELECT value FROM json_each(:{name}_more)"
 )
-"""Selects the keys of a genre as it is written and of its children however they are written."""
+"""Selects the keys of a genre as it is written and of its children, which are looked up beforehand."""
 
 _BY_RELEASE_ARTIST = f"r.key IN (SELECT release_key FROM release_artists WHERE artist_key IN ({ARTIST_KEYS}))"
 _BY_TRACK_ARTIST = f"t.key IN (SELECT track_key FROM track_artists WHERE artist_key IN ({ARTIST_KEYS}))"
@@ -83,11 +85,33 @@ def variables(c: Config, name: str, value: str | bool) -> dict[str, object]:
     if isinstance(value, str) and name.endswith("artist_filter"):
         return {name: value, f"{name}_more": pack(load_aliases(c).members_of(value))}
     if isinstance(value, str) and name == "genre_filter":
-        return {name: value, f"{name}_more": _pack_children(c, value)}
+        return {name: value, f"{name}_more": _children_keys(c).get(value.casefold(), "[]")}
     return {name: value}
 
 
-def _pack_children(c: Config, genre: str) -> str:
-    """Returns a genre's children, and theirs, for comparison without regard to the case of ASCII letters."""
-    children = load_genre_tree(c).children(genre)
-    return pack({written for child in children for written in (child, child.lower(), child.upper())})
+_FACETS_STATE = "SELECT epoch, (SELECT max(key) FROM facets) FROM meta"
+_GENRES = "SELECT key, value FROM facets WHERE kind IN ('genre', 'secondary_genre')"
+
+
+def _children_keys(c: Config) -> Mapping[str, str]:
+    """Returns for each genre that has children in the cache, without case, their keys as a JSON array.
+
+    The tree is compared with all genres of the cache, which takes a while, but only once for as long as there
+    are no others: a row of the table ``facets`` is never changed or removed.
+    """
+    with connect(c) as connection:
+        epoch, newest = fetch(connection, _FACETS_STATE)[0]
+    return _children_keys_at(c, epoch, newest)
+
+
+@functools.lru_cache(maxsize=4)
+def _children_keys_at(c: Config, epoch: str, newest: int | None) -> Mapping[str, str]:
+    """Returns :func:`_children_keys` of the state of the table that ``epoch`` and ``newest`` stand for."""
+    tree = load_genre_tree(c)
+    keys: dict[str, list[int]] = {}
+    with connect(c) as connection:
+        rows = fetch(connection, _GENRES)
+    for key, genre in rows:
+        for parent in tree.parents(genre):
+            keys.setdefault(parent.casefold(), []).append(key)
+    return {parent: json.dumps(children) for parent, children in keys.items()}

@@ -11,9 +11,11 @@ import json
 import os
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,9 @@ from rosecache.model import Artist, ArtistMapping, PartialDate, Release, Track
 
 Pairs = tuple[tuple[str, str], ...]
 """What a packed column holds: (role, name) of credits or (kind, value) of facets, in their order."""
+
+Totals = Mapping[tuple[str, str], int]
+"""How many tracks a disc has, by release id and disc number."""
 
 # An aggregate over an ordered subquery takes the rows in that order; SQLite before 3.44 has no ORDER BY
 # within the aggregate itself.
@@ -45,26 +50,28 @@ FROM releases AS r
 """
 """Selects what :meth:`Decoder.release` decodes. A condition on ``r`` can follow."""
 
-_SELECT_TRACKS = """
-SELECT t.id, t.path, t.mtime, t.size, t.title, t.tracknumber, t.tracktotal, t.discnumber, t.duration_seconds,
-  t.metahash, r.id, r.directory,
+SELECT_TRACKS = """
+SELECT t.id, t.path, t.mtime, t.size, t.title, t.tracknumber, t.discnumber, t.duration_seconds, t.metahash,
+  r.id, r.directory,
   (SELECT json_group_array(json_array(role, name)) FROM
     (SELECT role, name FROM track_artists JOIN artists ON artists.key = artist_key
      WHERE track_key = t.key ORDER BY position))
-FROM (SELECT *, count(*) OVER (PARTITION BY release_key, discnumber) AS tracktotal
-      FROM tracks WHERE release_key IN ({releases})) AS t
-JOIN releases AS r ON r.key = t.release_key
+FROM tracks AS t JOIN releases AS r ON r.key = t.release_key
 """
+"""Selects what :meth:`Decoder.tracks` decodes. A condition on ``t`` and ``r`` can follow."""
+
+_DISC, _RELEASE_ID = 6, 9  # columns of SELECT_TRACKS
+
+SELECT_TOTALS = """
+SELECT r.id, discnumber, count(*) FROM tracks JOIN releases AS r ON r.key = release_key
+WHERE release_key IN ({releases}) GROUP BY release_key, discnumber
+"""
+"""Counts the tracks of each disc of the releases whose keys a subquery selects."""
 
 
-def select_tracks(releases: str) -> str:
-    """Returns the statement whose rows :meth:`Decoder.tracks` decodes.
-
-    Args:
-        releases: A subquery for the keys of the releases of all wanted tracks; totals are counted in
-            them. A condition on ``t`` and ``r`` can follow the statement.
-    """
-    return _SELECT_TRACKS.format(releases=releases)
+def count_totals(rows: Iterable[sqlite3.Row]) -> Totals:
+    """Returns the totals of rows of SELECT_TRACKS that are all the tracks of their releases."""
+    return Counter((row[_RELEASE_ID], row[_DISC]) for row in rows)
 
 
 @contextmanager
@@ -81,7 +88,8 @@ def snapshot(c: Config) -> Iterator[sqlite3.Connection]:
         try:
             yield connection
         finally:
-            connection.execute("COMMIT")
+            if connection.in_transaction:  # an error may have ended it
+                connection.execute("COMMIT")
 
 
 def fetch(
@@ -133,7 +141,6 @@ class Decoder:
     """
 
     def __init__(self, c: Config) -> None:
-        self._base = c.music_source_dir
         self._base_text = os.path.join(c.music_source_dir, "")
         self._aliases = load_aliases(c)
         self._genres = load_genre_tree(c)
@@ -178,18 +185,21 @@ class Decoder:
             mtime=mtime,
         )
 
-    def tracks(self, rows: Iterable[Iterable[Any]], releases: Mapping[str, Release]) -> list[Track]:
-        """Decodes rows of :func:`select_tracks`, sorted by release, disc and track.
+    def tracks(
+        self, rows: Iterable[Iterable[Any]], releases: Mapping[str, Release], totals: Totals
+    ) -> list[Track]:
+        """Decodes rows of SELECT_TRACKS, sorted by release, disc and track.
 
         Args:
             rows: The rows, in any order.
             releases: Every release of the rows, by id.
+            totals: The tracktotal of every row, by release id and disc number.
         """
         found = []
         for row in rows:
             (
-                track_id, path, mtime, size, title, number, total, disc, duration, metahash,
-                release_id, directory, artists,
+                track_id, path, mtime, size, title, number, disc, duration, metahash, release_id, directory,
+                artists,
             ) = row  # fmt: skip
             track = Track(
                 id=track_id,
@@ -198,7 +208,7 @@ class Decoder:
                 source_size=size,
                 tracktitle=title,
                 tracknumber=number,
-                tracktotal=total,
+                tracktotal=totals[release_id, disc],
                 discnumber=disc,
                 duration_seconds=duration,
                 trackartists=self._artists(artists),
@@ -206,7 +216,7 @@ class Decoder:
                 release=releases[release_id],
             )
             found.append(((directory, natural_order(disc), natural_order(number), path), track))
-        found.sort(key=lambda keyed: keyed[0])
+        found.sort(key=itemgetter(0))
         return [track for _, track in found]
 
     def _decode_artists(self, packed: str) -> ArtistMapping:

@@ -13,10 +13,19 @@ from rosecache.database import connect
 from rosecache.formatting import format_artists
 from rosecache.model import Release, Track
 from rosecache.query.filters import TRACK_CONDITIONS, make_filter
-from rosecache.query.rows import SELECT_RELEASES, decoder_of, fetch, pack, select_tracks, snapshot
+from rosecache.query.rows import (
+    SELECT_RELEASES,
+    SELECT_TOTALS,
+    SELECT_TRACKS,
+    count_totals,
+    decoder_of,
+    fetch,
+    pack,
+    snapshot,
+)
 
-_OF_RELEASE = select_tracks("SELECT key FROM releases WHERE id = :id")
-_OF_RELEASES = select_tracks("SELECT key FROM releases WHERE id IN (SELECT value FROM json_each(:ids))")
+_OF_RELEASE = f"{SELECT_TRACKS} WHERE r.id = :id"
+_OF_RELEASES = f"{SELECT_TRACKS} WHERE r.id IN (SELECT value FROM json_each(:ids))"
 
 
 def get_track(c: Config, track_id: str) -> Track | None:
@@ -73,22 +82,22 @@ def filter_tracks(
 
 def _tracks(c: Config, condition: str, values: Mapping[str, object]) -> list[Track]:
     """Returns the tracks for which a condition on ``t``, the track, and ``r``, its release, holds."""
-    release_keys = (
-        f"SELECT release_key FROM tracks AS t JOIN releases AS r ON r.key = release_key WHERE {condition}"
-    )
+    keys = f"SELECT release_key FROM tracks AS t JOIN releases AS r ON r.key = release_key WHERE {condition}"
     with snapshot(c) as connection:
-        release_rows = fetch(connection, f"{SELECT_RELEASES} WHERE r.key IN ({release_keys})", values)
-        rows = fetch(connection, f"{select_tracks(release_keys)} WHERE {condition}", values)
+        release_rows = fetch(connection, f"{SELECT_RELEASES} WHERE r.key IN ({keys})", values)
+        total_rows = fetch(connection, SELECT_TOTALS.format(releases=keys), values)
+        rows = fetch(connection, f"{SELECT_TRACKS} WHERE {condition}", values)
     decoder = decoder_of(c)
     releases = {release.id: release for release in map(decoder.release, release_rows)}
-    return decoder.tracks(rows, releases)
+    totals = {(release_id, disc): total for release_id, disc, total in total_rows}
+    return decoder.tracks(rows, releases, totals)
 
 
 def get_tracks_of_release(c: Config, release: Release) -> list[Track]:
     """Returns the tracks of a release, in disc and track order; none if the release is gone."""
     with connect(c) as connection:
         rows = fetch(connection, _OF_RELEASE, {"id": release.id})
-    return decoder_of(c).tracks(rows, {release.id: release})
+    return decoder_of(c).tracks(rows, {release.id: release}, count_totals(rows))
 
 
 def get_tracks_of_releases(c: Config, releases: Iterable[Release]) -> list[tuple[Release, list[Track]]]:
@@ -98,7 +107,7 @@ def get_tracks_of_releases(c: Config, releases: Iterable[Release]) -> list[tuple
     with connect(c) as connection:
         rows = fetch(connection, _OF_RELEASES, {"ids": pack(by_id)})
     tracks: dict[str, list[Track]] = {release_id: [] for release_id in by_id}
-    for track in decoder_of(c).tracks(rows, by_id):
+    for track in decoder_of(c).tracks(rows, by_id, count_totals(rows)):
         tracks[track.release.id].append(track)
     return [(release, list(tracks[release.id])) for release in given]
 
