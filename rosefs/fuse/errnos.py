@@ -1,0 +1,62 @@
+"""The tree's errors as the system's error numbers: one table for both bindings.
+
+Every class of ``FileSystemError`` has its own line, a test sees to that. What is no such error is a mistake
+in the program: it is logged with its traceback and answered with ``EIO``, so that one bad request fails and
+the mount goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Mapping
+
+from rosefs.vfs.errors import (
+    AccessDeniedError,
+    BadHandleError,
+    FileSystemError,
+    IsADirectoryFsError,
+    NoAttributeError,
+    NoEntryError,
+    NotADirectoryFsError,
+    NotSupportedError,
+    ReadOnlyError,
+    SourceIOError,
+    StaleError,
+)
+
+log = logging.getLogger(__name__)
+
+ERRNOS: Mapping[type[FileSystemError], int] = {
+    FileSystemError: errno.EIO,
+    NoEntryError: errno.ENOENT,
+    NotADirectoryFsError: errno.ENOTDIR,
+    IsADirectoryFsError: errno.EISDIR,
+    ReadOnlyError: errno.EROFS,
+    NoAttributeError: errno.ENODATA,
+    NotSupportedError: errno.EOPNOTSUPP,
+    BadHandleError: errno.EBADF,
+    AccessDeniedError: errno.EACCES,
+    StaleError: errno.ESTALE,
+    SourceIOError: errno.EIO,
+}
+"""What each error of the tree is to the kernel."""
+
+_OF_THE_SOURCE = (AccessDeniedError, SourceIOError)
+"""Errors that are about the user's disk, and that the user should find in the log."""
+
+
+def errno_for(error: Exception, operation: str) -> int:
+    """Returns the error number to answer with, after logging what somebody has to know.
+
+    Args:
+        error: What the tree raised.
+        operation: The request's name, for the log.
+    """
+    number = ERRNOS.get(type(error)) if isinstance(error, FileSystemError) else None
+    if number is None:
+        log.error("%s failed unexpectedly; answered with EIO", operation, exc_info=error)
+        return errno.EIO
+    if isinstance(error, _OF_THE_SOURCE):
+        log.warning("%s: %s", operation, error)
+    return number

@@ -1,0 +1,191 @@
+"""Mounting, serving and unmounting: chooses a binding, checks the ground, and knows nothing of the tree.
+
+The bindings are imported only when one is chosen, so that commands that mount nothing do not pay for them,
+and a machine needs only one of the two.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import urllib.parse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rosefs.fuse.checks import check_allow_other, check_device, check_mountpoint, fusermount
+from rosefs.fuse.errors import BindingMissingError, MountError, UnmountError
+from rosefs.fuse.kernel import SUBTYPE, mount_at, raise_max_background, users_of
+from rosefs.fuse.operations import Operations
+from rosefs.fuse.translation import Serve, Timeouts
+
+__all__ = [
+    "AUTO",
+    "BINDINGS",
+    "Binding",
+    "BindingMissingError",
+    "MountError",
+    "MountOptions",
+    "Timeouts",
+    "UnmountError",
+    "choose_binding",
+    "serve",
+    "unmount",
+]
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A library that speaks to FUSE. Its name is that of its module, its distribution and our extra."""
+
+    name: str
+    room: str
+    """Our module that translates for it."""
+    debian_packages: str
+    """What its own installation needs."""
+    takes_nonempty: bool
+    """Whether its libfuse has to be told that a mount point need not be empty; the newer one rejects that."""
+
+    @property
+    def remedy(self) -> str:
+        return f"pip install 'rosefs[{self.name}]' (on Debian, first: apt install {self.debian_packages})"
+
+
+BINDINGS: Mapping[str, Binding] = {
+    binding.name: binding
+    for binding in (
+        Binding("pyfuse3", "rosefs.fuse.on_pyfuse3", "fuse3 libfuse3-dev", takes_nonempty=False),
+        Binding("llfuse", "rosefs.fuse.on_llfuse", "fuse3 libfuse-dev", takes_nonempty=True),
+    )
+}
+"""Every binding, the preferred one first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountOptions:
+    """How to mount. ``source`` is the music directory: what ``df`` and /proc/mounts name the mount by."""
+
+    source: Path
+    allow_other: bool = False
+    allow_nonempty: bool = False
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+def choose_binding(name: str = AUTO) -> Binding:
+    """Returns the binding of a name, or for ``auto`` the first that can be imported.
+
+    Raises:
+        BindingMissingError: It, or for ``auto`` every one, is missing or broken; the text says what to install.
+        MountError: There is no binding of that name.
+    """
+    if name != AUTO and name not in BINDINGS:
+        raise MountError(f"unknown binding {name!r}; expected {AUTO}, {' or '.join(BINDINGS)}")
+    wanted = BINDINGS.values() if name == AUTO else (BINDINGS[name],)
+    missing = []
+    for binding in wanted:
+        try:
+            importlib.import_module(binding.name)
+        except ImportError as error:
+            missing.append(f"{binding.name} cannot be used ({error}); to install it: {binding.remedy}")
+        else:
+            return binding
+    raise BindingMissingError("\n".join(missing))
+
+
+def serve(
+    filesystem: Operations,
+    mountpoint: Path,
+    *,
+    binding: str = AUTO,
+    options: MountOptions,
+    on_ready: Callable[[], None],
+) -> None:
+    """Mounts a tree and serves it until it is unmounted, or SIGINT, SIGTERM or SIGHUP comes.
+
+    To be called in the main thread. When it returns nothing is mounted any more; closing the tree is left to
+    the caller.
+
+    Args:
+        filesystem: The tree.
+        mountpoint: A directory, empty unless ``options`` allow otherwise.
+        binding: ``auto``, ``pyfuse3`` or ``llfuse``.
+        options: How to mount.
+        on_ready: Called once the mount answers, maybe in another thread; must not touch the mount. What it
+            raises ends the mount and is raised here.
+
+    Raises:
+        MountError: It cannot be mounted; the text says why and what to do.
+    """
+    chosen = choose_binding(binding)
+    check_mountpoint(mountpoint, options.source, allow_nonempty=options.allow_nonempty)
+    check_device()
+    if options.allow_other:
+        check_allow_other()
+    resolved = Path(os.path.realpath(mountpoint))
+
+    failures: list[BaseException] = []
+
+    def ready() -> None:
+        raise_max_background(resolved)
+        try:
+            on_ready()
+        except BaseException as error:  # noqa: BLE001 - no binding carries it to our caller, so we do
+            failures.append(error)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    start: Serve = importlib.import_module(chosen.room).serve
+    start(filesystem, resolved, _kernel_options(chosen, options), options.timeouts, ready)
+    if failures:
+        raise failures[0]
+
+
+def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
+    """Unmounts a rosefs mount, which ends the process that serves it; also a dead one.
+
+    Args:
+        mountpoint: Where it is mounted.
+        lazy: Take it out of sight at once, and end it when the last program has let go of it.
+
+    Raises:
+        UnmountError: Nothing, or something else, is mounted there, or the mount is in use; the text names
+            the processes that use it, and ``status`` is that of the program that failed.
+    """
+    mount = mount_at(mountpoint)
+    if mount is None:
+        raise UnmountError(f"{mountpoint}: nothing is mounted here")
+    if not mount.is_rosefs:
+        raise UnmountError(f"{mountpoint}: is no mount of rosefs but {mount.kind} of {mount.source}")
+    command = _unmount_command(mount.mountpoint, lazy=lazy)
+    ran = subprocess.run(command, capture_output=True, check=False)
+    if ran.returncode != 0:
+        said = (ran.stderr + ran.stdout).decode(errors="replace").strip()
+        users = ", ".join(users_of(mount.mountpoint))
+        raise UnmountError(said + (f"\nin use by {users}" if users else ""), status=ran.returncode)
+
+
+def _kernel_options(binding: Binding, options: MountOptions) -> frozenset[str]:
+    chosen = {f"fsname={_fsname(options.source)}", f"subtype={SUBTYPE}", "ro", "default_permissions"}
+    if options.allow_other:
+        chosen.add("allow_other")
+    if options.allow_nonempty and binding.takes_nonempty:
+        chosen.add("nonempty")
+    return frozenset(chosen)
+
+
+def _fsname(source: Path) -> str:
+    """Writes a path so that it passes through mount options: without commas, and in ASCII for pyfuse3."""
+    return urllib.parse.quote(os.fsencode(source), safe="/ !#$&'()*+-.:;=?@[]^_{}~")
+
+
+def _unmount_command(mountpoint: Path, *, lazy: bool) -> list[str]:
+    if os.geteuid() == 0:
+        # Without canonicalising, which would ask a dead mount for its attributes.
+        return ["umount", "--no-canonicalize", *(["--lazy"] if lazy else []), str(mountpoint)]
+    program = fusermount()
+    if program is None:
+        raise UnmountError("fusermount3 is missing; on Debian, install fuse3")
+    return [program, "-u", *(["-z"] if lazy else []), "--", str(mountpoint)]

@@ -1,0 +1,202 @@
+"""The binding to libfuse 2, by llfuse on threads: translates types and errors, and nothing else.
+
+llfuse runs every handler under one lock of its own. What is answered from memory is answered under it; what
+may query or touch a disk releases it. There is no READDIRPLUS, and pages are always kept across opens.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import llfuse
+
+from rosefs.fuse.checks import explaining_refusal
+from rosefs.fuse.errnos import errno_for
+from rosefs.fuse.operations import Operations
+from rosefs.fuse.translation import STOP_SIGNALS, Timeouts, fill_absent, fill_entry, fill_statvfs
+from rosefs.vfs.errors import NoEntryError, ReadOnlyError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+WORKERS = 24
+MAX_BACKGROUND = 16
+"""Read-aheads that the kernel has under way at once: they leave a third of the workers to everybody else."""
+
+
+def _handler(function: Callable[P, T]) -> Callable[P, T]:
+    """Makes sure that a handler raises nothing but what llfuse answers; anything else would end the mount."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            raise llfuse.FUSEError(errno_for(error, function.__name__)) from error
+
+    return guarded
+
+
+class Handlers:
+    """The kernel's requests as calls of a tree. llfuse documents each method, in its class ``Operations``."""
+
+    def __init__(self, tree: Operations, timeouts: Timeouts, on_start: Callable[[], None]) -> None:
+        self._tree = tree
+        self._timeouts = timeouts
+        self._on_start = on_start
+
+    @_handler
+    def init(self) -> None:
+        with llfuse.lock_released:
+            self._on_start()
+
+    def destroy(self) -> None:
+        """Nothing to clean up: the tree belongs to whoever made it."""
+
+    # Names and attributes --------------------------------------------------------------------------------
+
+    @_handler
+    def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> Any:
+        try:
+            found = self._ask(parent_inode, self._tree.lookup, parent_inode, name)
+        except NoEntryError:
+            if not self._tree.absence_may_be_cached(parent_inode):
+                raise
+            return fill_absent(llfuse.EntryAttributes(), self._timeouts)
+        return fill_entry(llfuse.EntryAttributes(), found, self._timeouts)
+
+    @_handler
+    def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        for inode, count in inode_list:
+            self._tree.forget(inode, count)
+
+    @_handler
+    def getattr(self, inode: int, ctx: Any) -> Any:
+        found = self._ask(inode, self._tree.getattr, inode)
+        return fill_entry(llfuse.EntryAttributes(), found, self._timeouts)
+
+    @_handler
+    def getxattr(self, inode: int, name: bytes, ctx: Any) -> bytes:
+        return self._ask(inode, self._tree.getxattr, inode, name)
+
+    @_handler
+    def listxattr(self, inode: int, ctx: Any) -> Sequence[bytes]:
+        return self._ask(inode, self._tree.listxattr, inode)
+
+    @_handler
+    def statfs(self, ctx: Any) -> Any:
+        with llfuse.lock_released:
+            numbers = self._tree.statfs()
+        return fill_statvfs(llfuse.StatvfsData(), numbers)
+
+    # Directories -----------------------------------------------------------------------------------------
+
+    @_handler
+    def opendir(self, inode: int, ctx: Any) -> int:
+        return self._ask(inode, self._tree.opendir, inode)
+
+    def readdir(self, fh: int, off: int) -> Iterator[tuple[bytes, Any, int]]:
+        # A generator runs after its call has returned, so the guard of the other handlers would see nothing.
+        try:
+            for entry in self._tree.readdir(fh, off):
+                attributes = fill_entry(llfuse.EntryAttributes(), entry.attributes, self._timeouts)
+                yield entry.name, attributes, entry.offset
+        except Exception as error:
+            raise llfuse.FUSEError(errno_for(error, "readdir")) from error
+
+    @_handler
+    def releasedir(self, fh: int) -> None:
+        self._tree.releasedir(fh)
+
+    # Files -----------------------------------------------------------------------------------------------
+
+    @_handler
+    def open(self, inode: int, flags: int, ctx: Any) -> int:
+        with llfuse.lock_released:
+            return self._tree.open(inode, flags).handle
+
+    @_handler
+    def read(self, fh: int, off: int, size: int) -> bytes:
+        with llfuse.lock_released:
+            return self._tree.read(fh, off, size)
+
+    @_handler
+    def release(self, fh: int) -> None:
+        self._tree.release(fh)
+
+    # What changes something, and what the kernel does by itself --------------------------------------------
+
+    @_handler
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ReadOnlyError
+
+    create = mknod = mkdir = symlink = link = _refuse
+    rename = unlink = rmdir = _refuse
+    write = setattr = setxattr = removexattr = _refuse
+
+    def _leave_to_kernel(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise llfuse.FUSEError(errno.ENOSYS)
+
+    access = flush = fsync = fsyncdir = readlink = _leave_to_kernel
+
+    def stacktrace(self) -> None:
+        """llfuse's own debugging aid, which this file system does without."""
+
+    # Helpers ---------------------------------------------------------------------------------------------
+
+    def _ask(self, inode: int, question: Callable[..., T], *args: int | bytes) -> T:
+        """Asks the tree under llfuse's lock if it answers from memory, and without it otherwise."""
+        if self._tree.is_cheap(inode):
+            return question(*args)
+        with llfuse.lock_released:
+            return question(*args)
+
+
+def serve(
+    tree: Operations,
+    mountpoint: Path,
+    options: frozenset[str],
+    timeouts: Timeouts,
+    on_ready: Callable[[], None],
+) -> None:
+    """Mounts and serves a tree: see ``translation.Serve``."""
+    with _early_signals() as early:
+
+        def start() -> None:
+            on_ready()
+            for number in early:
+                os.kill(os.getpid(), number)
+
+        handlers = Handlers(tree, timeouts, start)
+        all_options = {*llfuse.default_options, *options, f"max_background={MAX_BACKGROUND}"}
+        with explaining_refusal(mountpoint):
+            llfuse.init(handlers, str(mountpoint), all_options)
+        try:
+            llfuse.main(workers=WORKERS)
+        finally:
+            llfuse.close(unmount=True)
+
+
+@contextmanager
+def _early_signals() -> Iterator[list[int]]:
+    """Collects the signals that come before ``llfuse.main`` handles them; lost, they would have to be sent again,
+    and unhandled they would end the process and leave a dead mount."""
+    early: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        early.append(number)
+
+    old = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+    try:
+        yield early
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,203 @@
+"""The binding to libfuse 3, by pyfuse3 on trio: translates types and errors, and nothing else.
+
+What is answered from memory is answered on the event loop; what may query or touch a disk runs in worker
+threads, and reads have threads of their own, so that a slow disk stalls nobody but its readers. Directories
+are answered together with the attributes of what is in them (READDIRPLUS).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import pyfuse3
+import trio
+
+from rosefs.fuse.checks import explaining_refusal
+from rosefs.fuse.errnos import errno_for
+from rosefs.fuse.operations import Operations
+from rosefs.fuse.translation import STOP_SIGNALS, Timeouts, fill_absent, fill_entry, fill_statvfs
+from rosefs.vfs.errors import NoEntryError, ReadOnlyError
+from rosefs.vfs.model import Attributes
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+QUERY_THREADS = 8
+READ_THREADS = 64
+MAX_REQUESTS = 512
+"""Requests in work or waiting at once. Far above READ_THREADS: a read that waits for a thread is one too."""
+
+
+def _handler(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Makes sure that a handler raises nothing but what pyfuse3 answers; anything else would end the mount."""
+
+    @functools.wraps(function)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await function(*args, **kwargs)
+        except Exception as error:
+            raise pyfuse3.FUSEError(errno_for(error, function.__name__)) from error
+
+    return guarded
+
+
+class Handlers(pyfuse3.Operations):
+    """The kernel's requests as calls of a tree. pyfuse3 documents each method."""
+
+    supports_dot_lookup = False
+
+    def __init__(self, tree: Operations, timeouts: Timeouts) -> None:
+        super().__init__()
+        self.started = trio.Event()
+        """Set when the kernel has made contact."""
+        self._tree = tree
+        self._timeouts = timeouts
+        self._queries = trio.CapacityLimiter(QUERY_THREADS)
+        self._reads = trio.CapacityLimiter(READ_THREADS)
+
+    def init(self) -> None:
+        self.started.set()
+
+    # Names and attributes --------------------------------------------------------------------------------
+
+    @_handler
+    async def lookup(
+        self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        try:
+            found = await self._ask(parent_inode, self._tree.lookup, parent_inode, name)
+        except NoEntryError:
+            if not self._tree.absence_may_be_cached(parent_inode):
+                raise
+            return fill_absent(pyfuse3.EntryAttributes(), self._timeouts)
+        return self._entry(found)
+
+    @_handler
+    async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
+        for inode, count in inode_list:
+            self._tree.forget(inode, count)
+
+    @_handler
+    async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
+        return self._entry(await self._ask(inode, self._tree.getattr, inode))
+
+    @_handler
+    async def getxattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> bytes:
+        return await self._ask(inode, self._tree.getxattr, inode, name)
+
+    @_handler
+    async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> Sequence[bytes]:
+        return await self._ask(inode, self._tree.listxattr, inode)
+
+    @_handler
+    async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
+        numbers = await trio.to_thread.run_sync(self._tree.statfs, limiter=self._queries)
+        return fill_statvfs(pyfuse3.StatvfsData(), numbers)
+
+    # Directories -----------------------------------------------------------------------------------------
+
+    @_handler
+    async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
+        return await self._ask(inode, self._tree.opendir, inode)
+
+    @_handler
+    async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
+        for entry in self._tree.readdir(fh, start_id):
+            if not pyfuse3.readdir_reply(token, entry.name, self._entry(entry.attributes), entry.offset):
+                break
+            if entry.name not in (b".", b".."):
+                self._tree.remember(entry.attributes.inode)
+
+    @_handler
+    async def releasedir(self, fh: int) -> None:
+        self._tree.releasedir(fh)
+
+    # Files -----------------------------------------------------------------------------------------------
+
+    @_handler
+    async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
+        opened = await trio.to_thread.run_sync(self._tree.open, inode, flags, limiter=self._queries)
+        return pyfuse3.FileInfo(fh=opened.handle, keep_cache=opened.keep_cache)
+
+    @_handler
+    async def read(self, fh: int, off: int, size: int) -> bytes:
+        data = self._tree.read_now(fh, off, size)
+        if data is None:
+            data = await trio.to_thread.run_sync(self._tree.read, fh, off, size, limiter=self._reads)
+        return data
+
+    @_handler
+    async def release(self, fh: int) -> None:
+        self._tree.release(fh)
+
+    # What changes something ------------------------------------------------------------------------------
+
+    @_handler
+    async def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ReadOnlyError
+
+    create = mknod = mkdir = symlink = link = _refuse
+    rename = unlink = rmdir = _refuse
+    write = setattr = setxattr = removexattr = _refuse
+
+    # Helpers ---------------------------------------------------------------------------------------------
+
+    async def _ask(self, inode: int, question: Callable[..., T], *args: int | bytes) -> T:
+        """Asks the tree here if it answers from memory, and in a thread otherwise."""
+        if self._tree.is_cheap(inode):
+            return question(*args)
+        return await trio.to_thread.run_sync(question, *args, limiter=self._queries)
+
+    def _entry(self, attributes: Attributes) -> pyfuse3.EntryAttributes:
+        return fill_entry(pyfuse3.EntryAttributes(), attributes, self._timeouts)
+
+
+def serve(
+    tree: Operations,
+    mountpoint: Path,
+    options: frozenset[str],
+    timeouts: Timeouts,
+    on_ready: Callable[[], None],
+) -> None:
+    """Mounts and serves a tree: see ``translation.Serve``."""
+    trio.run(_serve, tree, mountpoint, options, timeouts, on_ready)
+
+
+async def _serve(
+    tree: Operations,
+    mountpoint: Path,
+    options: frozenset[str],
+    timeouts: Timeouts,
+    on_ready: Callable[[], None],
+) -> None:
+    handlers = Handlers(tree, timeouts)
+    # Signals first: one that came between mounting and this would leave a dead mount.
+    with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
+        with explaining_refusal(mountpoint):
+            pyfuse3.init(handlers, str(mountpoint), {*pyfuse3.default_options, *options})
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_terminate_on, signals)
+                nursery.start_soon(_announce, handlers.started, on_ready)
+                await pyfuse3.main(max_tasks=MAX_REQUESTS)
+                nursery.cancel_scope.cancel()
+        finally:
+            pyfuse3.close(unmount=True)
+
+
+async def _terminate_on(signals: AsyncIterator[int]) -> None:
+    async for number in signals:
+        log.info("ends on %s", signal.Signals(number).name)
+        pyfuse3.terminate()
+
+
+async def _announce(started: trio.Event, on_ready: Callable[[], None]) -> None:
+    await started.wait()
+    on_ready()

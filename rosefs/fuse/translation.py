@@ -1,0 +1,123 @@
+"""What the two bindings have in common: how long the kernel may keep an answer, and attributes in its form.
+
+Imports no binding: the values that both libraries call ``EntryAttributes`` and ``StatvfsData`` have the same
+fields, and are filled here through a protocol. It never decides what is in a file's attributes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from rosefs.fuse.operations import Operations
+from rosefs.vfs.model import Attributes
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a mount in good order."""
+
+BLOCK_SIZE = 4096
+"""What ``stat`` gives as the preferred size of a read. Larger ones upset kernels that cache by page."""
+
+_SECTOR = 512
+"""The unit of ``st_blocks``, whatever the block size: stat(2)."""
+
+STATVFS_FIELDS = (
+    "f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree", "f_favail", "f_namemax",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """For how many seconds the kernel may answer from its own memory.
+
+    One second each: nothing tells the kernel yet what changed, and within a second a change has to be seen.
+    """
+
+    entry: float = 1.0
+    """That a name leads to an inode."""
+    attributes: float = 1.0
+    """What ``stat`` shows."""
+    absent: float = 1.0
+    """That a name is not there."""
+
+
+class Serve(Protocol):
+    """How a binding is started: mounts, calls ``on_ready`` once requests are answered, and serves.
+
+    Returns after an unmount from outside or one of ``STOP_SIGNALS``, with nothing mounted any more. To be
+    called in the main thread. ``on_ready`` may be called in another one, and must not touch the mount.
+
+    Raises:
+        MountError: The mount was refused.
+    """
+
+    def __call__(
+        self,
+        tree: Operations,
+        mountpoint: Path,
+        options: frozenset[str],
+        timeouts: Timeouts,
+        on_ready: Callable[[], None],
+    ) -> None: ...
+
+
+class Entry(Protocol):
+    """The fields of an ``EntryAttributes`` that are filled."""
+
+    st_ino: int
+    generation: int
+    entry_timeout: float
+    attr_timeout: float
+    st_mode: int
+    st_nlink: int
+    st_uid: int
+    st_gid: int
+    st_size: int
+    st_blksize: int
+    st_blocks: int
+    st_atime_ns: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+StatvfsT = TypeVar("StatvfsT")
+
+
+def fill_entry(entry: EntryT, attributes: Attributes, timeouts: Timeouts) -> EntryT:
+    """Puts what the tree knows of a file or directory into a binding's entry, and returns it."""
+    entry.st_ino = attributes.inode
+    entry.generation = 0
+    entry.entry_timeout = timeouts.entry
+    entry.attr_timeout = timeouts.attributes
+    entry.st_mode = (stat.S_IFDIR if attributes.is_directory else stat.S_IFREG) | attributes.mode
+    entry.st_nlink = attributes.links
+    entry.st_uid = attributes.uid
+    entry.st_gid = attributes.gid
+    entry.st_size = attributes.size
+    entry.st_blksize = BLOCK_SIZE
+    entry.st_blocks = -(-attributes.size // _SECTOR)
+    entry.st_atime_ns = attributes.atime
+    entry.st_mtime_ns = attributes.mtime
+    entry.st_ctime_ns = attributes.ctime
+    return entry
+
+
+def fill_absent(entry: EntryT, timeouts: Timeouts) -> EntryT:
+    """Makes a binding's entry say that the name is not there, for the kernel to remember."""
+    entry.st_ino = 0
+    entry.entry_timeout = timeouts.absent
+    return entry
+
+
+def fill_statvfs(target: StatvfsT, numbers: os.statvfs_result) -> StatvfsT:
+    """Copies the numbers of a disk into a binding's value, and returns it."""
+    for field in STATVFS_FIELDS:
+        value: Any = getattr(numbers, field)
+        setattr(target, field, value)
+    return target

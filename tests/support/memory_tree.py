@@ -1,0 +1,229 @@
+"""Trees in memory to serve by the bindings, for what a music library cannot be made to do at a given moment.
+
+They keep the contract of ``rosefs.fuse.operations.Operations``, and each one breaks it in one way or waits
+where it is told to. Attributes of the top directory tell what the kernel has asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from rosefs.vfs.errors import (
+    BadHandleError,
+    IsADirectoryFsError,
+    NoAttributeError,
+    NoEntryError,
+    NotADirectoryFsError,
+    ReadOnlyError,
+    SourceIOError,
+    StaleError,
+)
+from rosefs.vfs.model import ROOT_INODE, Attributes, DirectoryEntry, OpenFile
+
+Content: TypeAlias = "bytes | Mapping[str, Content]"
+
+TIME = 1_600_000_000_123_456_789
+CALLS = "user.calls"
+LOOKUPS = "user.lookups"
+RENUMBER = "user.renumber"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A file or a directory."""
+
+    inode: int
+    content: bytes | Mapping[bytes, Node]
+
+
+class MemoryTree:
+    """A tree of dictionaries and bytes.
+
+    Three attributes of its top directory are for tests: ``user.calls`` counts the calls by method,
+    ``user.lookups`` holds the lookups of every inode that are not taken back yet, and reading
+    ``user.renumber`` gives every inode but the top one a new number. All are JSON.
+    """
+
+    def __init__(self, content: Mapping[str, Content], *, cheap: bool = True) -> None:
+        self._content = content
+        self._cheap = cheap
+        self._lock = threading.Lock()
+        self._next = ROOT_INODE + 1
+        self._nodes: dict[int, Node] = {}
+        self._root = self._number(content, ROOT_INODE)
+        self._handles: dict[int, bytes | list[DirectoryEntry]] = {}
+        self._last_handle = 1000  # unlike any inode number that tests name
+        self.lookups: Counter[int] = Counter()
+        self.calls: Counter[str] = Counter()
+
+    def lookup(self, parent: int, name: bytes) -> Attributes:
+        with self._lock:
+            self.calls["lookup"] += 1
+            node = self._directory(parent).get(name)
+            if node is None:
+                raise NoEntryError(os.fsdecode(name))
+            self.lookups[node.inode] += 1
+            return self._attributes(node)
+
+    def remember(self, inode: int) -> None:
+        with self._lock:
+            self.lookups[inode] += 1
+
+    def forget(self, inode: int, count: int) -> None:
+        with self._lock:
+            self.lookups[inode] -= count
+            if self.lookups[inode] < 0:
+                raise AssertionError(f"inode {inode} was forgotten more often than looked up")
+
+    def getattr(self, inode: int) -> Attributes:
+        with self._lock:
+            self.calls["getattr"] += 1
+            return self._attributes(self._node(inode))
+
+    def opendir(self, inode: int) -> int:
+        with self._lock:
+            names = self._directory(inode).items()
+            return self._handle(
+                [DirectoryEntry(name, self._attributes(node), at) for at, (name, node) in enumerate(names, 1)]
+            )
+
+    def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
+        entries = self._handles[handle]
+        if not isinstance(entries, list):
+            raise BadHandleError
+        yield from entries[offset:]
+
+    def releasedir(self, handle: int) -> None:
+        del self._handles[handle]
+
+    def open(self, inode: int, flags: int) -> OpenFile:
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            raise ReadOnlyError
+        with self._lock:
+            self.calls["open"] += 1
+            content = self._node(inode).content
+            if not isinstance(content, bytes):
+                raise IsADirectoryFsError
+            return OpenFile(self._handle(content), keep_cache=True)
+
+    def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
+        # Every other piece comes at once, so that both ways of reading are taken in one file.
+        return self.read(handle, offset, size) if offset // size % 2 else None
+
+    def read(self, handle: int, offset: int, size: int) -> bytes:
+        content = self._handles[handle]
+        if not isinstance(content, bytes):
+            raise BadHandleError
+        self.calls["read"] += 1
+        return content[offset : offset + size]
+
+    def release(self, handle: int) -> None:
+        del self._handles[handle]
+
+    def statfs(self) -> os.statvfs_result:
+        return os.statvfs("/")
+
+    def getxattr(self, inode: int, name: bytes) -> bytes:
+        with self._lock:
+            match inode, os.fsdecode(name):
+                case 1, "user.calls":
+                    return json.dumps(self.calls).encode()
+                case 1, "user.lookups":
+                    return json.dumps(+self.lookups).encode()
+                case 1, "user.renumber":
+                    self._root = self._number(self._content, ROOT_INODE)
+                    return b"{}"
+        raise NoAttributeError
+
+    def listxattr(self, inode: int) -> list[bytes]:
+        return [CALLS.encode(), LOOKUPS.encode()] if inode == ROOT_INODE else []
+
+    def is_cheap(self, inode: int) -> bool:
+        return self._cheap
+
+    def absence_may_be_cached(self, parent: int) -> bool:
+        return parent == ROOT_INODE
+
+    def _number(self, content: Content, inode: int) -> Node:
+        if isinstance(content, bytes):
+            node = Node(inode, content)
+        else:
+            children = {}
+            for name, child in content.items():
+                self._next += 1
+                children[os.fsencode(name)] = self._number(child, self._next)
+            node = Node(inode, children)
+        self._nodes[inode] = node
+        return node
+
+    def _node(self, inode: int) -> Node:
+        if inode not in self._nodes:
+            raise StaleError
+        return self._nodes[inode]
+
+    def _directory(self, inode: int) -> Mapping[bytes, Node]:
+        content = self._node(inode).content
+        if isinstance(content, bytes):
+            raise NotADirectoryFsError
+        return content
+
+    def _handle(self, what: bytes | list[DirectoryEntry]) -> int:
+        self._last_handle += 1
+        self._handles[self._last_handle] = what
+        return self._last_handle
+
+    def _attributes(self, node: Node) -> Attributes:
+        is_file = isinstance(node.content, bytes)
+        return Attributes(
+            inode=node.inode, is_directory=not is_file, mode=0o444 if is_file else 0o555, links=1,
+            size=len(node.content) if is_file else 0, mtime=TIME, ctime=TIME + 1, atime=TIME + 2,
+            uid=os.getuid(), gid=os.getgid(),
+        )  # fmt: skip
+
+
+class FailingTree(MemoryTree):
+    """A tree with a mistake in one method: called for anything but the top directory, it divides by zero."""
+
+    def __init__(self, content: Mapping[str, Content], *, method: str) -> None:
+        super().__init__(content, cheap=False)
+        self._real = getattr(self, method)
+        setattr(self, method, self._fail)
+
+    def _fail(self, inode: int, *args: object) -> object:
+        return self._real(inode, *args) if inode == ROOT_INODE else 1 // 0
+
+
+class BrokenDiskTree(MemoryTree):
+    """A tree whose files open and cannot be read."""
+
+    def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
+        return None
+
+    def read(self, handle: int, offset: int, size: int) -> bytes:
+        raise SourceIOError(5, "/music/a.opus: Input/output error")
+
+
+class StallingTree(MemoryTree):
+    """A tree whose files starting with ``slow`` are read only once somebody opens a named pipe for writing."""
+
+    SLOW = b"slow"
+
+    def __init__(self, content: Mapping[str, Content], *, gate: Path) -> None:
+        super().__init__(content)
+        self._gate = gate
+
+    def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
+        return None
+
+    def read(self, handle: int, offset: int, size: int) -> bytes:
+        data = super().read(handle, offset, size)
+        if data.startswith(self.SLOW):
+            os.close(os.open(self._gate, os.O_RDONLY))
+        return data

@@ -1,0 +1,145 @@
+"""Real mounts for tests, each served by a process of its own and gone when its block ends, whatever happens.
+
+A mount that hangs cannot hang the tests: after ``HARD_LIMIT`` seconds its process is killed, which makes
+every request on it fail. What the process logs as a warning or worse fails the test, unless it is expected.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rosecache.config import Config
+from rosefs.fuse.kernel import mount_at
+from rosefs.fuse.mount import Timeouts, UnmountError, unmount
+from rosefs.fuse.operations import Operations
+from rosefs.settings import VfsSettings
+from rosefs.vfs.filesystem import FileSystem
+
+REPOSITORY = Path(__file__).parents[2]
+HARD_LIMIT = 60.0
+
+_BAD_NEWS = re.compile(r"^(WARNING|ERROR|CRITICAL|Traceback|Exception ignored)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """A mount that answers."""
+
+    path: Path
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    def log(self) -> str:
+        """Returns what the process has written to standard error so far."""
+        return self.log_path.read_text()
+
+
+@dataclass(frozen=True)
+class LibraryTree:
+    """Makes the tree of a library: what the process that serves it calls."""
+
+    c: Config
+    settings: VfsSettings
+
+    def __call__(self) -> Operations:
+        return FileSystem(self.c, self.settings)
+
+
+def start_serving(
+    make: Callable[[], Operations],
+    mountpoint: Path,
+    binding: str,
+    *,
+    source: Path,
+    log_path: Path,
+    timeouts: Timeouts | None = None,
+) -> subprocess.Popen[bytes]:
+    """Starts the process that mounts and serves, and returns at once."""
+    command = [sys.executable, "-m", "tests.support.serve", binding, str(mountpoint), str(source)]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=REPOSITORY
+        )
+    assert process.stdin is not None
+    with process.stdin as pipe:
+        pickle.dump((make, timeouts or Timeouts()), pipe)
+    return process
+
+
+@contextmanager
+def mounted(
+    make: Callable[[], Operations],
+    tmp_path: Path,
+    binding: str,
+    *,
+    timeouts: Timeouts | None = None,
+    expects_log: Sequence[str] = (),
+) -> Iterator[Mounted]:
+    """Mounts a tree at ``tmp_path / "mnt"`` while the block runs.
+
+    Args:
+        make: Makes the tree, in the process that serves it.
+        tmp_path: A directory of the test's own.
+        binding: By name.
+        timeouts: How long the kernel may keep answers, unless the usual ones are meant.
+        expects_log: Patterns of the lines that may, and must, be logged as a warning or worse.
+    """
+    mountpoint, source, log_path = tmp_path / "mnt", tmp_path / "source", tmp_path / "serve.log"
+    mountpoint.mkdir(exist_ok=True)
+    source.mkdir(exist_ok=True)
+    process = start_serving(make, mountpoint, binding, source=source, log_path=log_path, timeouts=timeouts)
+    watchdog = threading.Timer(HARD_LIMIT, process.kill)
+    watchdog.start()
+    try:
+        wait_until_ready(process, log_path)
+        yield Mounted(mountpoint, process, log_path)
+    finally:
+        _end(process, mountpoint)
+        watchdog.cancel()
+    _check_log(log_path.read_text(), expects_log)
+
+
+def mounted_library(
+    c: Config, tmp_path: Path, binding: str, settings: VfsSettings | None = None
+) -> AbstractContextManager[Mounted]:
+    """Mounts the library of a configuration, whose cache is up to date: see :func:`mounted`."""
+    return mounted(LibraryTree(c, settings or VfsSettings()), tmp_path, binding)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> None:
+    assert process.stdout is not None
+    answered, _, _ = select.select([process.stdout], [], [], HARD_LIMIT)
+    line = process.stdout.readline() if answered else b""
+    assert line == b"ready\n", f"the mount did not come up:\n{log_path.read_text()}"
+
+
+def _end(process: subprocess.Popen[bytes], mountpoint: Path) -> None:
+    """Unmounts and waits for the process; by force if need be."""
+    try:
+        if mount_at(mountpoint) is not None:
+            unmount(mountpoint)
+        process.wait(timeout=30)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        if mount_at(mountpoint) is not None:
+            with suppress(UnmountError):
+                unmount(mountpoint, lazy=True)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _check_log(text: str, expected: Sequence[str]) -> None:
+    missing = [pattern for pattern in expected if not re.search(pattern, text)]
+    assert not missing, f"expected in the log: {missing}\n{text}"
+    assert expected or not _BAD_NEWS.search(text), f"the process that serves complained:\n{text}"

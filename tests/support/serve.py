@@ -1,0 +1,37 @@
+"""Serves a tree in a process of its own: ``python -m tests.support.serve BINDING MOUNTPOINT SOURCE``.
+
+Reads a pickled function that makes the tree from standard input, prints ``ready`` once the mount answers,
+and logs to standard error. Ends with status 0 after an unmount or a signal, and with 2 if the mount is
+refused. It is started by ``tests.support.mounts``.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import sys
+from pathlib import Path
+
+from rosefs.fuse.mount import MountError, MountOptions, Timeouts, serve
+
+
+def main(binding: str, mountpoint: str, source: str) -> int:
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    make, timeouts = pickle.load(sys.stdin.buffer)
+    assert isinstance(timeouts, Timeouts)
+    options = MountOptions(source=Path(source), timeouts=timeouts)
+
+    def on_ready() -> None:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+
+    try:
+        serve(make(), Path(mountpoint), binding=binding, options=options, on_ready=on_ready)
+    except MountError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
