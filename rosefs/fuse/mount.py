@@ -30,6 +30,7 @@ __all__ = [
     "MountOptions",
     "Timeouts",
     "UnmountError",
+    "check_mount",
     "choose_binding",
     "serve",
     "unmount",
@@ -96,6 +97,22 @@ def choose_binding(name: str = AUTO) -> Binding:
     raise BindingMissingError("\n".join(missing))
 
 
+def check_mount(mountpoint: Path, *, binding: str = AUTO, options: MountOptions) -> Binding:
+    """Makes sure that a tree can be mounted, as far as that can be told without mounting it.
+
+    For whoever has long work to do first. Takes what :func:`serve` takes, and returns the binding to be used.
+
+    Raises:
+        MountError: It cannot be mounted; the text says why and what to do.
+    """
+    chosen = choose_binding(binding)
+    check_mountpoint(mountpoint, options.source, allow_nonempty=options.allow_nonempty)
+    check_device()
+    if options.allow_other:
+        check_allow_other()
+    return chosen
+
+
 def serve(
     filesystem: Operations,
     mountpoint: Path,
@@ -120,11 +137,7 @@ def serve(
     Raises:
         MountError: It cannot be mounted; the text says why and what to do.
     """
-    chosen = choose_binding(binding)
-    check_mountpoint(mountpoint, options.source, allow_nonempty=options.allow_nonempty)
-    check_device()
-    if options.allow_other:
-        check_allow_other()
+    chosen = check_mount(mountpoint, binding=binding, options=options)
     resolved = Path(os.path.realpath(mountpoint))
 
     failures: list[BaseException] = []
