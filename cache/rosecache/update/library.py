@@ -19,11 +19,11 @@ from rosecache.database import connect, maybe_invalidate_cache_database, transac
 from rosecache.errors import SourceDirectoryError
 from rosecache.update.assign import datafile_ids
 from rosecache.update.content import audio_files
+from rosecache.update.job import Options
 from rosecache.update.lists import COLLAGES, PLAYLISTS, update_lists
 from rosecache.update.pool import update_releases
 from rosecache.update.report import Problem, Progress, Report, problem, reason_of
 from rosecache.update.walk import Listing, list_files, list_release_directories
-from rosecache.update.worker import Options
 
 logger = logging.getLogger(__name__)
 

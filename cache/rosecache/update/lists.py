@@ -59,7 +59,7 @@ COLLAGES = Kind(
     unknown=UNKNOWN_RELEASE,
     members=f"SELECT id, originaldate, releasedate, title, {_credits('release')} AS artists FROM releases"
     " WHERE id IN (SELECT value FROM json_each(?))",
-    stale="SELECT DISTINCT name FROM collages JOIN collage_members ON collage_key = key"
+    stale="SELECT DISTINCT name FROM collages JOIN collage_members ON collage_key = collages.key"
     " LEFT JOIN releases ON releases.id = release_id"
     " WHERE missing != (releases.id IS NULL) OR EXISTS (SELECT 1 FROM changes"
     " WHERE changes.kind = 'release' AND changes.id = release_id AND sequence > checked)",

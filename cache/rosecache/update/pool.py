@@ -16,9 +16,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rosecache.update.job import Options, update_one
 from rosecache.update.release import Outcome
 from rosecache.update.report import problem
-from rosecache.update.worker import Options, update_one
 
 RELEASES_FOR_WORKERS = 50
 """From so many releases on worker processes are worth their start."""
