@@ -31,7 +31,7 @@ def check_mountpoint(mountpoint: Path, source: Path, *, allow_nonempty: bool) ->
     if (mount := mount_at(mountpoint)) is not None:
         raise MountError(_occupied(mountpoint, what=f"{mount.kind} of {mount.source}"))
     try:
-        is_empty = next(os.scandir(mountpoint), None) is None
+        is_empty = not os.listdir(mountpoint)
     except FileNotFoundError as error:
         raise MountError(f"{mountpoint}: there is no such directory; make it first") from error
     except NotADirectoryError as error:

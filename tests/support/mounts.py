@@ -62,9 +62,10 @@ def start_serving(
     source: Path,
     log_path: Path,
     timeouts: Timeouts | None = None,
+    prefix: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
-    """Starts the process that mounts and serves, and returns at once."""
-    command = [sys.executable, "-m", "tests.support.serve", binding, str(mountpoint), str(source)]
+    """Starts the process that mounts and serves, by way of the command ``prefix`` if given, and returns."""
+    command = [*prefix, sys.executable, "-m", "tests.support.serve", binding, str(mountpoint), str(source)]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=REPOSITORY
