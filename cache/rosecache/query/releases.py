@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rosecache.config import Config
 from rosecache.database import connect
@@ -12,8 +12,8 @@ from rosecache.query.filters import RELEASE_CONDITIONS, make_filter
 from rosecache.query.rows import SELECT_RELEASES, decoder_of, fetch, pack
 
 _ONE = f"{SELECT_RELEASES} WHERE r.id = :id"
-_SOME = f"{SELECT_RELEASES} WHERE r.id IN (SELECT value FROM json_each(:ids)) ORDER BY r.directory"
-_NO_LOOSE_TRACKS = " AND r.type != 'loosetrack'"
+_OF_IDS = "r.id IN (SELECT value FROM json_each(:ids))"
+_NO_LOOSE_TRACKS = "r.type != 'loosetrack'"
 
 
 def get_release(c: Config, release_id: str) -> Release | None:
@@ -27,13 +27,10 @@ def list_releases(
     c: Config, release_ids: Iterable[str] | None = None, *, include_loose_tracks: bool = True
 ) -> list[Release]:
     """Returns all releases, or those of the given ids that exist, each once, by source path."""
+    kept = "TRUE" if include_loose_tracks else _NO_LOOSE_TRACKS
     if release_ids is None:
-        return filter_releases(c, include_loose_tracks=include_loose_tracks)
-    with connect(c) as connection:
-        rows = fetch(connection, _SOME, {"ids": pack(release_ids)})
-    decode = decoder_of(c).release
-    found = [decode(row) for row in rows]
-    return [release for release in found if include_loose_tracks or release.releasetype != "loosetrack"]
+        return releases_where(c, kept, {})
+    return releases_where(c, f"{_OF_IDS} AND {kept}", {"ids": pack(release_ids)})
 
 
 def filter_releases(
@@ -74,10 +71,14 @@ def filter_releases(
             "new": new,
         },
     )
-    kept = "" if include_loose_tracks else _NO_LOOSE_TRACKS
-    statement = f"{SELECT_RELEASES} WHERE {wanted.condition}{kept} ORDER BY r.directory"
+    kept = "TRUE" if include_loose_tracks else _NO_LOOSE_TRACKS
+    return releases_where(c, f"{wanted.condition} AND {kept}", wanted.values)
+
+
+def releases_where(c: Config, condition: str, values: Mapping[str, object]) -> list[Release]:
+    """Returns the releases for which an SQL condition on ``r``, the release, holds, by source path."""
     with connect(c) as connection:
-        rows = fetch(connection, statement, wanted.values)
+        rows = fetch(connection, f"{SELECT_RELEASES} WHERE {condition} ORDER BY r.directory", values)
     decode = decoder_of(c).release
     return [decode(row) for row in rows]
 

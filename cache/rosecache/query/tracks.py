@@ -30,15 +30,15 @@ _OF_RELEASES = f"{SELECT_TRACKS} WHERE r.id IN (SELECT value FROM json_each(:ids
 
 def get_track(c: Config, track_id: str) -> Track | None:
     """Returns a track, or None if there is none of this id."""
-    found = _tracks(c, "t.id = :id", {"id": track_id})
+    found = tracks_where(c, "t.id = :id", {"id": track_id})
     return found[0] if found else None
 
 
 def list_tracks(c: Config, track_ids: Iterable[str] | None = None) -> list[Track]:
     """Returns all tracks, or those of the given ids that exist, each once."""
     if track_ids is None:
-        return _tracks(c, "TRUE", {})
-    return _tracks(c, "t.id IN (SELECT value FROM json_each(:ids))", {"ids": pack(track_ids)})
+        return tracks_where(c, "TRUE", {})
+    return tracks_where(c, "t.id IN (SELECT value FROM json_each(:ids))", {"ids": pack(track_ids)})
 
 
 def filter_tracks(
@@ -77,11 +77,11 @@ def filter_tracks(
             "new": new,
         },
     )
-    return _tracks(c, wanted.condition, wanted.values)
+    return tracks_where(c, wanted.condition, wanted.values)
 
 
-def _tracks(c: Config, condition: str, values: Mapping[str, object]) -> list[Track]:
-    """Returns the tracks for which a condition on ``t``, the track, and ``r``, its release, holds."""
+def tracks_where(c: Config, condition: str, values: Mapping[str, object]) -> list[Track]:
+    """Returns the tracks for which an SQL condition on ``t``, the track, and ``r``, its release, holds."""
     keys = f"SELECT release_key FROM tracks AS t JOIN releases AS r ON r.key = release_key WHERE {condition}"
     with snapshot(c) as connection:
         release_rows = fetch(connection, f"{SELECT_RELEASES} WHERE r.key IN ({keys})", values)
