@@ -1,0 +1,314 @@
+"""The kinds of directories: what each asks the cache for, and under which names it lists it."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import rosecache
+from rosecache.formatting import format_artists
+from rosecache.model import File, Playlist, Release, Track
+from rosecache.names import safe_name
+from rosefs.vfs.directories import Built, Context, Directory
+from rosefs.vfs.errors import NoEntryError
+from rosefs.vfs.fetching import fetch_file_node, fetch_release_node
+from rosefs.vfs.names import Candidate, Follower
+from rosefs.vfs.nodes import (
+    ALL_TRACKS,
+    MEMBER,
+    PLAYLIST_COVER,
+    PLAYLIST_M3U8,
+    ROOT_KEY,
+    TRACK,
+    DirectoryNode,
+    FileNode,
+    Key,
+    Node,
+    file_node,
+    release_node,
+    track_node,
+)
+from rosefs.vfs.views import VIEWS, View
+
+ALL_TRACKS_NAME = "!All Tracks"
+
+
+def make_directory(key: Key, context: Context) -> Directory:
+    """Returns the directory of a key."""
+    if key == ROOT_KEY:
+        return RootDirectory(key, context)
+    if not key.value and VIEWS[key.space].values is not None:
+        return ValuesDirectory(key, context)
+    if key.entity:
+        return (
+            AllTracksDirectory(key, context) if key.entity == ALL_TRACKS else ReleaseDirectory(key, context)
+        )
+    return PlaylistDirectory(key, context) if key.space == "playlists" else ReleasesDirectory(key, context)
+
+
+class RootDirectory(Directory):
+    """The top of the mount: the views."""
+
+    def build(self, generation: int) -> Built:
+        c, settings = self.context.c, self.context.settings
+        views = settings.named_views
+        newest = {
+            kind: rosecache.newest_change(c, kind) for kind in {VIEWS[view].newest for view, _ in views}
+        }
+        return Built(
+            [
+                Candidate(
+                    name, name, DirectoryNode(Key(view, "", ""), "", newest[VIEWS[view].newest], generation)
+                )
+                for view, name in views
+            ]
+        )
+
+
+class _InView(Directory):
+    """A directory below a view."""
+
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        self.view: View = VIEWS[key.space]
+
+    @property
+    def names_context(self) -> Mapping[str, str]:
+        """What templates are told about this place."""
+        return {self.view.context: self.key.value} if self.view.context else {}
+
+
+class ValuesDirectory(_InView):
+    """A view that lists artists, genres, collages …"""
+
+    reserves_lost = (
+        False  # a value that is gone has no releases; whoever is called the same now may have them
+    )
+
+    def build(self, generation: int) -> Built:
+        c, settings, view = self.context.c, self.context.settings, self.view
+        assert view.values is not None
+        newest = rosecache.newest_changes(c, view.newest)
+        values = view.values(c)
+        if not view.ordered:
+            hides = settings.hides_only_new(view.key)
+            values = [
+                (value, only_new)
+                for value, only_new in values
+                if settings.lists(view.key, value) and not (only_new and hides)
+            ]
+        return Built(
+            [
+                Candidate(
+                    safe_name(value, max_bytes=c.max_filename_bytes),
+                    value,
+                    DirectoryNode(Key(view.key, value, ""), "", newest.get(value, 0), generation),
+                )
+                for value, _ in values
+            ]
+        )
+
+    def survivors(self, keys: Collection[Key]) -> Collection[Key]:
+        return keys if self.view.keeps_left else ()
+
+    def fetch(self, key: Key) -> Node | None:
+        return DirectoryNode(key, "", self.entries().newest, self.context.versions.generation)
+
+
+class ReleasesDirectory(_InView):
+    """The releases of a view, or under one of its values."""
+
+    def build(self, generation: int) -> Built:
+        view, value = self.view.key, self.key.value
+        releases = releases_of(self)
+        template = self.context.namer.template(view, "release")
+        width = len(str(len(releases)))
+        seen: Counter[str] = Counter()
+        everything = DirectoryNode(Key(view, value, ALL_TRACKS), "", newest_of(releases), generation)
+        candidates = [Candidate(ALL_TRACKS_NAME, "", everything)]
+        for number, release in enumerate(releases, start=1):
+            seen[release.id] += 1
+            times = seen[release.id]
+            position = f"{number:0{width}}" if self.view.ordered else None
+            name = self.context.namer.name(template, release, position=position, context=self.names_context)
+            entity = release.id if times == 1 else f"{release.id}#{times}"
+            node = release_node(view, value, release, generation, entity=entity)
+            candidates.append(Candidate(name, entity, node))
+        return Built(candidates, frozenset(seen))
+
+    def survivors(self, keys: Collection[Key]) -> Collection[Key]:
+        if not self.view.keeps_left:
+            return ()
+        found = {release.id for release in rosecache.list_releases(self.context.c, {key.id for key in keys})}
+        return {key for key in keys if key.id in found}
+
+    def fetch(self, key: Key) -> Node | None:
+        return fetch_release_node(self.context.c, key, self.context.versions.generation)
+
+
+class AllTracksDirectory(_InView):
+    """All tracks of the releases that the directory above lists."""
+
+    extensions = True
+
+    def build(self, generation: int) -> Built:
+        namer = self.context.namer
+        template = namer.template(self.view.key, "all_tracks")
+        releases = {release.id: release for release in releases_of(self)}
+        candidates = [
+            Candidate(
+                namer.name(template, track, context=self.names_context),
+                track.id,
+                track_node(track, generation),
+            )
+            for _, tracks in rosecache.get_tracks_of_releases(self.context.c, releases.values())
+            for track in tracks
+        ]
+        return Built(candidates, frozenset(releases))
+
+    def survivors(self, keys: Collection[Key]) -> Collection[Key]:
+        if not self.view.keeps_left:
+            return ()
+        found = {track.id for track in rosecache.list_tracks(self.context.c, {key.id for key in keys})}
+        return {key for key in keys if key.id in found}
+
+    def fetch(self, key: Key) -> Node | None:
+        return fetch_file_node(self.context.c, key, self.context.versions.generation)
+
+
+def releases_of(directory: _InView) -> list[Release]:
+    """Returns the releases under the view and value of a directory."""
+    assert directory.view.releases is not None
+    return directory.view.releases(directory.context.c, directory.key.value)
+
+
+def newest_of(releases: Sequence[Release]) -> int:
+    """Returns the newest time of the releases."""
+    return max((release.mtime for release in releases), default=0)
+
+
+class ReleaseDirectory(_InView):
+    """A release: its tracks, its cover, its datafile, and its other files."""
+
+    extensions = True
+
+    def build(self, generation: int) -> Built:
+        c, namer = self.context.c, self.context.namer
+        release = rosecache.get_release(c, self.key.id)
+        if release is None:
+            raise NoEntryError(f"release {self.key.id} is gone")
+        files = rosecache.get_release_files(c, release.id)
+        template = namer.template(self.view.key, "track")
+        tracks = rosecache.get_tracks_of_release(c, release)
+        # Tracks have the first choice of names, and among other files those that programs look for.
+        candidates = [
+            Candidate(
+                namer.name(template, track, context=self.names_context),
+                f"0{track.id}",
+                track_node(track, generation),
+            )
+            for track in tracks
+        ]
+        if files.cover is not None:
+            name = f"cover{files.cover.path.suffix.lower()}"
+            candidates.append(Candidate(name, "1", file_node(release, files.cover, generation)))
+        if files.datafile is not None:
+            node = file_node(release, files.datafile, generation)
+            candidates.append(Candidate(files.datafile.path.name, "2", node))
+        followers = list(self._extra(release, tracks, files.extra, generation))
+        return Built(candidates, frozenset((release.id,)), followers)
+
+    def _extra(
+        self, release: Release, tracks: Sequence[Track], files: Sequence[File], generation: int
+    ) -> Iterator[Follower]:
+        if not self.context.settings.show_extra_files:
+            return
+        max_bytes = self.context.c.max_filename_bytes
+        beside: dict[Path, Key] = {}
+        for track in tracks:
+            beside.setdefault(track.source_path.with_suffix(""), Key(TRACK, track.id, ""))
+        for file in files:
+
+            def wanted(names: Mapping[Key, str], path: Path = file.path) -> str:
+                """Lyrics and such are called as the track beside them, so that players find them."""
+                track = beside.get(path.with_suffix(""))
+                if track is None:
+                    return kept_name(path.name, max_bytes)
+                return safe_name(Path(names[track]).stem, max_bytes=max_bytes, extension=path.suffix)
+
+            node = file_node(release, file, generation)
+            yield Follower(wanted, node.key.entity, node)
+
+
+def kept_name(name: str, max_bytes: int) -> str:
+    """Returns a source file's own name, unless it is no readable text."""
+    composed = unicodedata.normalize("NFC", name)
+    if composed.isprintable() and len(os.fsencode(composed)) <= max_bytes:
+        return composed
+    path = Path(name)
+    return safe_name(path.stem, max_bytes=max_bytes, extension=path.suffix)
+
+
+class PlaylistDirectory(_InView):
+    """A playlist: its tracks by position, its cover, and a generated list of them."""
+
+    extensions = True
+
+    def build(self, generation: int) -> Built:
+        c, name = self.context.c, self.key.value
+        playlist = rosecache.get_playlist(c, name)
+        if playlist is None:
+            raise NoEntryError(f"playlist {name} is gone")
+        members = list(self._members(rosecache.get_playlist_tracks(c, name), generation))
+        candidates = [candidate for candidate, _ in members]
+        cover = rosecache.get_playlist_cover(c, name)
+        if cover is not None:
+            node = FileNode(
+                Key(PLAYLIST_COVER, name, ""), "", cover.mtime, generation,
+                size=cover.size, path=os.fsencode(cover.path),
+            )  # fmt: skip
+            candidates.append(Candidate(f"cover{cover.path.suffix.lower()}", "~1", node))
+        m3u8 = self._m3u8_node(playlist, [track for _, track in members], generation)
+        m3u8_name = safe_name(name, max_bytes=c.max_filename_bytes, extension=".m3u8")
+        candidates.append(Candidate(m3u8_name, "~2", m3u8))
+        tracks = [(candidate.node.key, track) for candidate, track in members]
+
+        def complete(names: Mapping[Key, str]) -> None:
+            m3u8.content = make_m3u8([(names[key], track) for key, track in tracks])
+            m3u8.size = len(m3u8.content)
+
+        releases = frozenset(track.release.id for _, track in members)
+        return Built(candidates, releases, complete=complete)
+
+    def _members(self, tracks: Sequence[Track], generation: int) -> Iterator[tuple[Candidate, Track]]:
+        namer = self.context.namer
+        template = namer.template(self.view.key, "playlist")
+        width = len(str(len(tracks)))
+        seen: Counter[str] = Counter()
+        for number, track in enumerate(tracks, start=1):
+            seen[track.id] += 1
+            times = seen[track.id]
+            key = None if times == 1 else Key(MEMBER, self.key.value, f"{track.id}#{times}")
+            position = f"{number:0{width}}"
+            name = namer.name(template, track, position=position, context=self.names_context)
+            yield Candidate(name, position, track_node(track, generation, key=key)), track
+
+    def _m3u8_node(self, playlist: Playlist, tracks: Sequence[Track], generation: int) -> FileNode:
+        newest = max((track.release.mtime for track in tracks), default=0)
+        mtime = max(playlist.source_mtime, newest)
+        return FileNode(Key(PLAYLIST_M3U8, playlist.name, ""), "", mtime, generation, size=0, content=b"")
+
+
+def make_m3u8(tracks: Sequence[tuple[str, Track]]) -> bytes:
+    """Returns an extended M3U playlist, in UTF-8, of names in the same directory."""
+    lines = ["#EXTM3U"]
+    for name, track in tracks:
+        artists = format_artists(track.trackartists)
+        title = " ".join(f"{artists} - {track.tracktitle or 'Unknown Title'}".split())
+        lines.append(f"#EXTINF:{track.duration_seconds},{title}")
+        # A line that starts with # is a comment.
+        lines.append(f"./{name}" if name.startswith("#") else name)
+    return ("\n".join(lines) + "\n").encode("utf-8", "replace")

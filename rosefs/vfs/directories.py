@@ -1,0 +1,210 @@
+"""Directories: what each lists, and how a name in it is found.
+
+A directory is an object with a query. Its listing is built at the first use and kept until the change feed
+says that it may be another one; names are found in it by one look into a dictionary. Only the cache is
+asked, never the disk of the music. The kinds of directories are in ``contents``.
+"""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from rosecache.config import Config
+from rosefs.settings import VfsSettings
+from rosefs.vfs.freshness import Versions
+from rosefs.vfs.names import RETIRED_SECONDS, Candidate, Follower, NameMemory, Namer, assign_names
+from rosefs.vfs.nodes import Key, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every directory needs to build its listing."""
+
+    c: Config
+    settings: VfsSettings
+    namer: Namer
+    versions: Versions
+    clock: Callable[[], float]
+    """Seconds, from any start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a directory is going to list. ``members``: the releases that it is made from, by id."""
+
+    candidates: Sequence[Candidate]
+    members: frozenset[str] = frozenset()
+    followers: Sequence[Follower] = ()
+    complete: Callable[[Mapping[Key, str]], None] | None = None
+    """Called with the names, for nodes whose content depends on them."""
+
+
+class Listing:
+    """What a directory lists, in order; never changed once made.
+
+    Attributes:
+        names: Names with what they stand for.
+        members: The releases that it is made from, by id.
+        generation: When it was read, see ``freshness.Versions``.
+    """
+
+    __slots__ = ("_by_key", "_rows", "generation", "members", "names")
+
+    def __init__(self, names: dict[str, Node], members: frozenset[str], generation: int) -> None:
+        self.names = names
+        self.members = members
+        self.generation = generation
+        self._rows: list[tuple[str, Node]] | None = None
+        self._by_key: dict[Key, Node] | None = None
+
+    @property
+    def rows(self) -> Sequence[tuple[str, Node]]:
+        """The names and nodes, for access by number."""
+        if self._rows is None:
+            self._rows = list(self.names.items())
+        return self._rows
+
+    @property
+    def by_key(self) -> Mapping[Key, Node]:
+        """The nodes by key."""
+        if self._by_key is None:
+            self._by_key = {node.key: node for node in self.names.values()}
+        return self._by_key
+
+    @property
+    def newest(self) -> int:
+        """The newest time of what is listed, in nanoseconds; 0 if nothing is."""
+        return max((node.mtime for node in self.names.values()), default=0)
+
+
+class Directory(ABC):
+    """A directory of the tree. Safe to use from several threads at once."""
+
+    extensions = False
+    """What it lists are files, whose extensions stay at the end of their names."""
+    reserves_lost = True
+    """Nothing else gets the name of what is not listed any more."""
+
+    def __init__(self, key: Key, context: Context) -> None:
+        self.key = key
+        self.context = context
+        self._lock = threading.Lock()
+        self._listing: Listing | None = None
+        self._valid_from = 0
+        self._dropped_at = 0.0
+        self._memory = NameMemory()
+
+    @abstractmethod
+    def build(self, generation: int) -> Built:
+        """Asks the cache what there is to list.
+
+        Raises:
+            NoEntryError: What the directory is about is gone.
+        """
+
+    def survivors(self, keys: Collection[Key]) -> Collection[Key]:
+        """Returns which of these, which are not listed any more, still exist: their names still work."""
+        return ()
+
+    def fetch(self, key: Key) -> Node | None:
+        """Returns what is not listed any more but still has a name; None if it is gone."""
+        return None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the listing is there, so that nothing needs to be asked."""
+        return self._listing is not None and self._listing.generation >= self._valid_from
+
+    @property
+    def remembers_names(self) -> bool:
+        """Whether there are names here that are not listed and still work."""
+        return bool(self._memory.owners(self.context.clock()))
+
+    def is_made_from(self, release_ids: Collection[str]) -> bool:
+        """Tells whether any of the releases is listed, or may be by a listing that is being built."""
+        return self._listing is None or not self._listing.members.isdisjoint(release_ids)
+
+    def drop(self) -> None:
+        """Has the listing built anew when it is needed again."""
+        self._valid_from = self.context.versions.generation
+        self._dropped_at = self.context.clock()
+
+    def entries(self) -> Listing:
+        """Returns the listing. Raises NoEntryError if what the directory is about is gone."""
+        listing = self._listing
+        if listing is not None and listing.generation >= self._valid_from:
+            return listing
+        with self._lock:
+            if self._listing is not None and self.is_ready:
+                return self._listing
+            generation = self.context.versions.generation
+            listing = self._name(self.build(generation), generation)
+            self._listing = listing
+            if self.context.versions.generation != generation:
+                # Something changed meanwhile. It may be in here or not: good for now, built anew next time.
+                self.drop()
+            return listing
+
+    def find(self, name: str) -> Node | None:
+        """Returns what a name stands for, also a retired one, and one in another form of Unicode."""
+        listing = self.entries()
+        node = listing.names.get(name)
+        if node is None and not name.isascii():
+            name = unicodedata.normalize("NFC", name)
+            node = listing.names.get(name)
+        if node is None and self._memory:
+            key = self._memory.find(name, self.context.clock())
+            if key is not None:
+                return listing.by_key.get(key) or self.fetch(key)
+        return node
+
+    def find_key(self, key: Key) -> Node | None:
+        """Returns what is listed under a key, or still has a retired name."""
+        node = self.entries().by_key.get(key)
+        if node is None and self._memory.holds(key, self.context.clock()):
+            return self.fetch(key)
+        return node
+
+    def _name(self, built: Built, generation: int) -> Listing:
+        present = {item.node.key for item in built.candidates}
+        present |= {item.node.key for item in built.followers}
+        bound = self._still_bound(present)
+        owners = self._memory.owners(self.context.clock()) | bound
+        if not self.reserves_lost:
+            owners = {name: key for name, key in owners.items() if key in present}
+        names = self._assign(built.candidates, owners, bound)
+        if built.followers:
+            given = {node.key: name for name, node in names.items()}
+            followers = [Candidate(item.wanted(given), item.rank, item.node) for item in built.followers]
+            owners |= {name: node.key for name, node in names.items()}
+            names |= self._assign(followers, owners, bound)
+        if built.complete is not None:
+            built.complete({node.key: name for name, node in names.items()})
+        lost = [(name, key) for name, key in bound.items() if name not in names or names[name].key != key]
+        self._memory.update(names, lost, self._dropped_at + RETIRED_SECONDS)
+        return Listing(names, built.members, generation)
+
+    def _assign(
+        self, candidates: Sequence[Candidate], owners: Mapping[str, Key], bound: Mapping[str, Key]
+    ) -> dict[str, Node]:
+        named = assign_names(
+            candidates,
+            owners,
+            {key: name for name, key in bound.items()},
+            extensions=self.extensions,
+            max_bytes=self.context.c.max_filename_bytes,
+        )
+        return dict(named)
+
+    def _still_bound(self, present: Collection[Key]) -> dict[str, Key]:
+        """Returns the names listed until now, without those of what is gone for good."""
+        if self._listing is None:
+            return {}
+        before = self._listing.names
+        absent = {node.key for node in before.values() if node.key not in present}
+        existing = {*present, *self.survivors(absent)} if absent else present
+        return {name: node.key for name, node in before.items() if node.key in existing}

@@ -1,0 +1,109 @@
+"""What the tree has read from the cache and is still true, by way of the cache's change feed.
+
+Looks only when an operation arrives, and not more often than every 50 ms. It says what changed; what hangs
+on it is the tree's to know. Nothing here talks to the kernel.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+
+from rosecache.changes import Changes, changes_since, current_position
+from rosecache.config import Config
+from rosecache.database import connect
+
+INTERVAL = 0.05
+"""Seconds between two looks at the feed."""
+
+
+class Versions:
+    """A count of the changes seen, and at which one each release changed last.
+
+    Attributes:
+        generation: Grows with every change. What is read from the cache is marked with the generation of
+            before it was read, so that a change in between makes it out of date.
+    """
+
+    def __init__(self) -> None:
+        self.generation = 1
+        self._changed: dict[str, int] = {}
+        self._resynced = 1
+
+    def is_current(self, release_id: str, generation: int) -> bool:
+        """Tells whether what was read of a release, or of anything if the id is empty, is still true."""
+        return generation >= self._changed.get(release_id, 0) and generation >= self._resynced
+
+    def advance(self, release_ids: Iterable[str]) -> None:
+        """Counts a change of these releases, and of everything that any change may concern."""
+        generation = self.generation + 1
+        for release_id in (*release_ids, ""):
+            self._changed[release_id] = generation
+        self.generation = generation
+
+    def resync(self) -> None:
+        """Makes everything read so far out of date."""
+        self._changed.clear()
+        self._resynced = self.generation + 1
+        self.generation = self._resynced
+
+
+class _Seen(threading.local):
+    """The connection that this thread looked through last, and the version of the database it saw."""
+
+    connection: sqlite3.Connection | None = None
+    version = -1
+
+
+class Freshness:
+    """Follows the change feed. Safe to use from several threads at once."""
+
+    def __init__(self, c: Config, clock: Callable[[], float], apply: Callable[[Changes], None]) -> None:
+        """Starts at the present end of the feed.
+
+        Args:
+            c: The configuration.
+            clock: Seconds, from any start.
+            apply: Called with every change, or with a demand to resync; never by two threads at once.
+        """
+        self._c = c
+        self._clock = clock
+        self._apply = apply
+        self._lock = threading.Lock()
+        self._seen = _Seen()
+        self._position = current_position(c)
+        self._looked_at = clock()
+
+    def is_due(self) -> bool:
+        """Tells whether :meth:`check` would look."""
+        return self._clock() - self._looked_at >= INTERVAL
+
+    def check(self) -> None:
+        """Applies what changed since the last look, if that is long enough ago."""
+        if self.is_due():
+            self.look()
+
+    def look(self) -> None:
+        """Applies what changed since the last look."""
+        with self._lock:
+            self._looked_at = self._clock()
+            if not self._database_changed():
+                return
+            changes = changes_since(self._c, self._position)
+            if changes.resync or changes.changes:
+                self._apply(changes)
+            self._position = changes.position
+
+    def _database_changed(self) -> bool:
+        """Tells whether anybody else has written since this thread asked last.
+
+        The answer is of this thread's connection: what another thread has seen meanwhile is asked for once
+        more, and then found to be nothing new.
+        """
+        with connect(self._c) as connection:
+            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        if connection is self._seen.connection and version == self._seen.version:
+            return False
+        self._seen.connection, self._seen.version = connection, version
+        return True

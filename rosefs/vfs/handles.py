@@ -1,0 +1,183 @@
+"""Open files and open directories: where their bytes and entries come from, and the table of handles.
+
+Reads hold no lock and go to the source file as they are. A handle stays with the file that it was opened on,
+and a directory handle with the listing of that moment. There is no limit to their number but the system's.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from rosefs.vfs.directories import Listing
+from rosefs.vfs.errors import AccessDeniedError, BadHandleError, NoEntryError, SourceIOError
+from rosefs.vfs.inodes import Inode
+
+T = TypeVar("T")
+
+_WOULD_BLOCK = (errno.EAGAIN, errno.EWOULDBLOCK)
+_NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
+
+
+class Content(Protocol):
+    """Something that can be read.
+
+    Attributes:
+        size: Bytes, when it was opened.
+        stamp: Numbers that are equal for the same version of the same file.
+        identity_length: How many of them, from the first, tell which file it is, whatever its version.
+    """
+
+    identity_length: int
+    size: int
+    stamp: tuple[int, ...]
+
+    def read(self, offset: int, size: int) -> bytes: ...
+
+    def read_now(self, offset: int, size: int) -> bytes | None: ...
+
+
+class GeneratedContent:
+    """The content of a file that exists in memory only; another content is another file."""
+
+    identity_length = 2
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.size = len(content)
+        self.stamp: tuple[int, ...] = (len(content), hash(content))
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._content[offset : offset + size]
+
+    read_now = read
+
+
+class SourceContent:
+    """A source file, closed when nobody uses it any more, also not a read that is still on its way."""
+
+    identity_length = 2
+
+    def __init__(self, path: bytes, refusing: set[int]) -> None:
+        """Opens a file for reading.
+
+        Args:
+            path: Where it is.
+            refusing: Devices that are known not to answer from the page cache alone; added to.
+
+        Raises:
+            NoEntryError: There is no file here.
+            AccessDeniedError: This process may not read it.
+            SourceIOError: The disk failed.
+        """
+        self._fd = -1
+        self._refusing = refusing
+        try:
+            # A named pipe or device in the place of the file must not block, and is refused below.
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+            status = os.fstat(self._fd)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NoEntryError(f"{os.fsdecode(path)}: {error.strerror}") from error
+        except PermissionError as error:
+            raise AccessDeniedError(f"{os.fsdecode(path)}: {error.strerror}") from error
+        except OSError as error:
+            raise _failed(path, error) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise NoEntryError(f"{os.fsdecode(path)}: not a file any more")
+        self.path = path
+        self.size = status.st_size
+        self.mtime = status.st_mtime_ns
+        self.stamp: tuple[int, ...] = (status.st_dev, status.st_ino, self.size, self.mtime)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Returns bytes; fewer than asked for at the end only. Raises SourceIOError."""
+        try:
+            return os.pread(self._fd, size, offset)
+        except OSError as error:
+            raise _failed(self.path, error) from error
+
+    def read_now(self, offset: int, size: int) -> bytes | None:
+        """Returns the bytes if they are in the page cache, else None; never waits for a disk."""
+        if self.stamp[0] in self._refusing:
+            return None
+        buffer = bytearray(size)
+        try:
+            length = os.preadv(self._fd, [buffer], offset, os.RWF_NOWAIT)
+        except OSError as error:
+            if error.errno in _NOT_SUPPORTED:
+                self._refusing.add(self.stamp[0])
+            elif error.errno not in _WOULD_BLOCK:
+                raise _failed(self.path, error) from error
+            return None
+        if length < size and offset + length < self.size:
+            return None
+        return bytes(memoryview(buffer)[:length])
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+
+def _failed(path: bytes, error: OSError) -> SourceIOError:
+    return SourceIOError(error.errno or errno.EIO, f"{os.fsdecode(path)}: {error.strerror}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileHandle:
+    """An open file."""
+
+    inode: Inode
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryHandle:
+    """An open directory: its entries at the time of opening."""
+
+    listing: Listing
+    pinned: set[int] = field(default_factory=set)
+    """Inode numbers that were given out by it."""
+
+
+class Handles:
+    """The table of open handles. Numbers are never used again."""
+
+    def __init__(self) -> None:
+        self.refusing_devices: set[int] = set()
+        self._lock = threading.Lock()
+        self._next = 1
+        self._open: dict[int, FileHandle | DirectoryHandle] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, handle: FileHandle | DirectoryHandle) -> int:
+        """Returns the number of a new handle."""
+        with self._lock:
+            number = self._next
+            self._next += 1
+            self._open[number] = handle
+            return number
+
+    def get(self, number: int, kind: type[T]) -> T:
+        """Returns an open handle. Raises BadHandleError if it is not open or of another kind."""
+        handle = self._open.get(number)
+        if not isinstance(handle, kind):
+            raise BadHandleError(f"handle {number} is not an open {kind.__name__}")
+        return handle
+
+    def remove(self, number: int, kind: type[T]) -> T:
+        """Takes a handle out of the table. Raises BadHandleError as :meth:`get` does."""
+        with self._lock:
+            handle = self.get(number, kind)
+            del self._open[number]
+            return handle
+
+    def clear(self) -> None:
+        """Lets go of everything that is open."""
+        with self._lock:
+            self._open.clear()

@@ -1,0 +1,191 @@
+"""Inode numbers: which one a directory or file has, and what the kernel still knows.
+
+A number is a hash of the key of what it stands for, so that it is the same in every mount. What is kept here
+is what has been looked up and not been forgotten, or is listed by an open directory; nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable
+
+from rosefs.vfs.errors import StaleError
+from rosefs.vfs.model import ROOT_INODE
+from rosefs.vfs.nodes import ROOT_KEY, Key, Node
+
+_MASK = (1 << 63) - 1
+_FIRST_FREE = ROOT_INODE + 1
+
+
+def hash_key(key: Key) -> int:
+    """Returns 63 bits that depend on the key alone."""
+    # repr() writes the lone surrogates of undecodable paths as escapes, and keeps the three texts apart.
+    digest = hashlib.blake2b(repr(tuple(key)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") & _MASK
+
+
+class Inode:
+    """A number that somebody outside knows.
+
+    Attributes:
+        number: The inode number.
+        node: What it stands for, as last seen.
+        lookups: How often the kernel was told of it, less what it forgot.
+        pins: How many open directories list it.
+        opens: How many open files it has.
+        stamp: What tells whether the file is the one that was opened last; None if it was not yet.
+        newest: The newest time that was shown; a directory's time never goes back.
+    """
+
+    __slots__ = ("lookups", "newest", "node", "number", "opens", "pins", "stamp")
+
+    def __init__(self, number: int, node: Node) -> None:
+        self.number = number
+        self.node = node
+        self.lookups = 0
+        self.pins = 0
+        self.opens = 0
+        self.stamp: tuple[int, ...] | None = None
+        self.newest = 0
+
+
+class Inodes:
+    """The inode table. Safe to use from several threads at once."""
+
+    def __init__(self, root: Node, hash_of: Callable[[Key], int] = hash_key) -> None:
+        self._hash_of = hash_of
+        self._lock = threading.Lock()
+        self._known: dict[int, Inode] = {ROOT_INODE: Inode(ROOT_INODE, root)}
+        self._known[ROOT_INODE].lookups = 1
+        # Keys that have another number than their hash, and whose that number is. Both stay for good: no
+        # number is given to another thing while the mount lives.
+        self._moved: dict[Key, int] = {ROOT_KEY: ROOT_INODE}
+        self._reserved: dict[int, Key] = {ROOT_INODE: ROOT_KEY}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, number: int) -> Inode:
+        """Returns what is known of a number. Raises StaleError if nothing is."""
+        inode = self._known.get(number)
+        if inode is None:
+            raise StaleError(f"inode {number} is not known")
+        return inode
+
+    def remember(self, node: Node) -> Inode:
+        """Counts a lookup of a node, and returns its inode."""
+        with self._lock:
+            inode = self._enter(node)
+            inode.lookups += 1
+            return inode
+
+    def remember_number(self, number: int) -> None:
+        """Counts a lookup of a listed inode. Raises StaleError if no open directory lists it."""
+        with self._lock:
+            self.get(number).lookups += 1
+
+    def pin(self, node: Node, pinned: set[int]) -> Inode:
+        """Keeps a listed node known until :meth:`unpin`; once for each set, to which it is added."""
+        with self._lock:
+            inode = self._enter(node)
+            if inode.number not in pinned:
+                pinned.add(inode.number)
+                inode.pins += 1
+            return inode
+
+    def unpin(self, pinned: Iterable[int]) -> list[Key]:
+        """Takes back what was pinned. Returns the keys of what is not known any more."""
+        with self._lock:
+            dropped = []
+            for number in pinned:
+                inode = self._known[number]
+                inode.pins -= 1
+                dropped += self._drop_unused(inode)
+            return dropped
+
+    def forget(self, number: int, count: int) -> list[Key]:
+        """Takes back lookups; never fails. Returns the key of what is not known any more, if so."""
+        with self._lock:
+            inode = self._known.get(number)
+            if inode is None or number == ROOT_INODE:
+                return []
+            inode.lookups = max(0, inode.lookups - count)
+            return self._drop_unused(inode)
+
+    def opened(self, inode: Inode, stamp: tuple[int, ...], same_file: int) -> bool:
+        """Counts an open file, and returns whether the kernel's pages of it are still good.
+
+        Args:
+            inode: What was opened.
+            stamp: What the file is now: its identity, then its version.
+            same_file: How many numbers of the stamp, from the first, are its identity.
+
+        Raises:
+            StaleError: It is another file than one that is still open: reading the old handle would put the
+                old file's bytes into pages of the new. From now on the key has another number.
+        """
+        with self._lock:
+            last = inode.stamp
+            if inode.opens and last is not None and last[:same_file] != stamp[:same_file]:
+                self._renumber(inode.node.key)
+                raise StaleError(f"the file of inode {inode.number} was replaced while it was open")
+            inode.opens += 1
+            inode.stamp = stamp
+            return last == stamp
+
+    def closed(self, inode: Inode) -> list[Key]:
+        """Takes back an open file. Returns the key of what is not known any more, if so."""
+        with self._lock:
+            inode.opens -= 1
+            return self._drop_unused(inode)
+
+    def number_of(self, key: Key) -> int:
+        """Returns the number that a key has, or would get now."""
+        moved = self._moved.get(key)
+        if moved is not None:
+            return moved
+        number = self._hash_of(key)
+        return number if self._is_free(number, key) else self._next_free(number, key)
+
+    def _enter(self, node: Node) -> Inode:
+        number = self._moved.get(node.key)
+        if number is None:
+            number = self._hash_of(node.key)
+            if not self._is_free(number, node.key):
+                number = self._move(node.key, self._next_free(number, node.key))
+        inode = self._known.get(number)
+        if inode is None:
+            inode = self._known[number] = Inode(number, node)
+        elif node.generation >= inode.node.generation:
+            inode.node = node
+        return inode
+
+    def _is_free(self, number: int, key: Key) -> bool:
+        if number < _FIRST_FREE or self._reserved.get(number, key) != key:
+            return False
+        known = self._known.get(number)
+        return known is None or known.node.key == key
+
+    def _next_free(self, number: int, key: Key) -> int:
+        while not self._is_free(number, key):
+            number = max((number + 1) & _MASK, _FIRST_FREE)
+        return number
+
+    def _move(self, key: Key, number: int) -> int:
+        self._moved[key] = number
+        self._reserved[number] = key
+        return number
+
+    def _renumber(self, key: Key) -> None:
+        old = self._moved.get(key, self._hash_of(key))
+        self._reserved[old] = Key("replaced", str(old), "")
+        version = Key("replacing", str(old), repr(tuple(key)))
+        self._move(key, self._next_free(self._hash_of(version), version))
+
+    def _drop_unused(self, inode: Inode) -> list[Key]:
+        if inode.lookups or inode.pins or inode.opens:
+            return []
+        if self._known.pop(inode.number, None) is None:
+            return []
+        return [inode.node.key]

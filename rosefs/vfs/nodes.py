@@ -1,0 +1,141 @@
+"""What a name in the tree stands for: its identity, and what ``stat`` and ``open`` need to know of it.
+
+Nodes are made by listings and shared with the inode table. There is one for everything that was looked at,
+so they are small, and hold no release and no track.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from rosecache.model import File, Release, Track
+
+ALL_TRACKS = "!all"
+"""The entity of a flat directory of tracks; no release has this id."""
+
+
+class Key(NamedTuple):
+    """The identity of a directory or file, from which its inode number is made.
+
+    A directory is (view, value, entity), as far down as it goes: ``("artists", "LOONA", <release id>)``; the
+    top directory is three empty texts. A file is (one of the kinds below, whose it is, which one), and so
+    the same in every view.
+    """
+
+    space: str
+    value: str
+    entity: str
+
+    @property
+    def parent(self) -> Key:
+        """The directory that lists this one; the top directory's is itself."""
+        if self.entity:
+            return Key(self.space, self.value, "")
+        return Key(self.space, "", "") if self.value else ROOT_KEY
+
+    @property
+    def id(self) -> str:
+        """The release's or track's id, without the number that tells a repetition apart."""
+        return (self.entity or self.value).partition("#")[0]
+
+
+ROOT_KEY = Key("", "", "")
+
+TRACK = "track"
+"""Files: ``(TRACK, <track id>, "")``."""
+MEMBER = "member"
+"""A track that a playlist has repeatedly: ``(MEMBER, <playlist>, <track id>#2)``."""
+FILE = "file"
+"""Another file of a release: ``(FILE, <release id>, <path below the release>)``."""
+PLAYLIST_COVER = "playlist-cover"
+PLAYLIST_M3U8 = "m3u8"
+"""Files of a playlist: ``(…, <playlist>, "")``."""
+
+
+class Node:
+    """A directory or file. ``release_id`` names the release whose change makes it out of date.
+
+    Attributes:
+        key: What it is.
+        release_id: Empty for what any change may concern.
+        mtime: Nanoseconds.
+        generation: When it was read from the cache, see ``freshness.Versions``.
+    """
+
+    __slots__ = ("generation", "key", "mtime", "release_id")
+
+    def __init__(self, key: Key, release_id: str, mtime: int, generation: int) -> None:
+        self.key = key
+        self.release_id = release_id
+        self.mtime = mtime
+        self.generation = generation
+
+
+class DirectoryNode(Node):
+    """A directory."""
+
+    __slots__ = ()
+
+
+class FileNode(Node):
+    """A file of the source, or one that exists in memory only.
+
+    Attributes:
+        size: Bytes.
+        path: The source file, in the bytes of its file system.
+        content: What a generated file holds; None for source files.
+    """
+
+    __slots__ = ("content", "path", "size")
+
+    def __init__(
+        self,
+        key: Key,
+        release_id: str,
+        mtime: int,
+        generation: int,
+        *,
+        size: int,
+        path: bytes = b"",
+        content: bytes | None = None,
+    ) -> None:
+        super().__init__(key, release_id, mtime, generation)
+        self.size = size
+        self.path = path
+        self.content = content
+
+
+def release_node(view: str, value: str, release: Release, generation: int, *, entity: str = "") -> Node:
+    """Returns the directory of a release in a view; ``entity`` if it is not the first one there."""
+    return DirectoryNode(Key(view, value, entity or release.id), release.id, release.mtime, generation)
+
+
+def track_node(track: Track, generation: int, *, key: Key | None = None) -> Node:
+    """Returns the file of a track; under another key if it is a repetition."""
+    return FileNode(
+        key or Key(TRACK, track.id, ""),
+        track.release.id,
+        track.source_mtime,
+        generation,
+        size=track.source_size,
+        path=os.fsencode(track.source_path),
+    )
+
+
+def file_node(release: Release, file: File, generation: int) -> Node:
+    """Returns a file of a release that is no track."""
+    return FileNode(
+        Key(FILE, release.id, relative_path(release.source_path, file.path)),
+        release.id,
+        file.mtime,
+        generation,
+        size=file.size,
+        path=os.fsencode(file.path),
+    )
+
+
+def relative_path(directory: Path, path: Path) -> str:
+    """Returns a path below a directory as text; bytes that are no UTF-8 are lone surrogates in it."""
+    return str(path.relative_to(directory))

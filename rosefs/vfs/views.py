@@ -1,0 +1,140 @@
+"""The views: one declaration each, of what it is made of and how to ask the cache for it.
+
+A new view is a line here, its key in the settings, and its templates in the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import rosecache
+from rosecache.config import Config
+from rosecache.model import Release
+from rosefs.settings import ViewKey
+
+Values = list[tuple[str, bool]]
+"""Artists, genres …, each with whether only new releases have it."""
+
+
+def _nowhere(_: Release) -> Iterable[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One directory at the top of the mount, and what is below it.
+
+    Attributes:
+        key: Its name in the configuration.
+        newest: What the cache calls its listings when asked when they changed last.
+        context: Under which key templates find the value of this view; empty if it has none.
+        values: Lists the directories in it; None if it lists releases itself.
+        releases: Lists the releases under a value (an empty text if there are none); None for playlists.
+        values_of: Under which values a release is shown. Nowhere for those that list members by id.
+        ordered: Its members have positions.
+        keeps_left: Names of what went elsewhere by a retag still work.
+    """
+
+    key: ViewKey
+    newest: str
+    releases: Callable[[Config, str], list[Release]] | None
+    values: Callable[[Config], Values] | None = None
+    values_of: Callable[[Release], Iterable[str]] = _nowhere
+    context: str = ""
+    ordered: bool = False
+    keeps_left: bool = True
+
+
+def _shelved(c: Config, _: str) -> list[Release]:
+    return rosecache.list_releases(c, include_loose_tracks=False)
+
+
+def _if_shelved(release: Release) -> Iterable[str]:
+    return () if release.releasetype == "loosetrack" else ("",)
+
+
+def _artists_of(release: Release) -> Iterable[str]:
+    return (artist.name for artist in release.releaseartists.all)
+
+
+def _genres_of(release: Release) -> Iterable[str]:
+    yield from release.genres
+    yield from release.parent_genres
+    yield from release.secondary_genres
+    yield from release.parent_secondary_genres
+
+
+_DECLARED = (
+    View("releases", "release", _shelved, values_of=_if_shelved),
+    View(
+        "releases_new",
+        "new",
+        lambda c, _: rosecache.filter_releases(c, new=True),
+        values_of=lambda release: ("",) if release.new else (),
+        keeps_left=False,
+    ),
+    View("releases_added_on", "release", _shelved, values_of=_if_shelved),
+    View("releases_released_on", "release", _shelved, values_of=_if_shelved),
+    View(
+        "artists",
+        "artist",
+        lambda c, artist: rosecache.filter_releases(c, release_artist_filter=artist),
+        values=lambda c: [(artist, False) for artist in rosecache.list_artists(c)],
+        values_of=_artists_of,
+        context="artist",
+    ),
+    View(
+        "genres",
+        "genre",
+        lambda c, genre: rosecache.filter_releases(c, genre_filter=genre),
+        values=lambda c: [(entry.genre, entry.only_new_releases) for entry in rosecache.list_genres(c)],
+        values_of=_genres_of,
+        context="genre",
+    ),
+    View(
+        "descriptors",
+        "descriptor",
+        lambda c, descriptor: rosecache.filter_releases(c, descriptor_filter=descriptor),
+        values=lambda c: [
+            (entry.descriptor, entry.only_new_releases) for entry in rosecache.list_descriptors(c)
+        ],
+        values_of=lambda release: release.descriptors,
+        context="descriptor",
+    ),
+    View(
+        "labels",
+        "label",
+        lambda c, label: rosecache.filter_releases(c, label_filter=label),
+        values=lambda c: [(entry.label, entry.only_new_releases) for entry in rosecache.list_labels(c)],
+        values_of=lambda release: release.labels,
+        context="label",
+    ),
+    View(
+        "loose_tracks",
+        "loose_track",
+        lambda c, _: rosecache.filter_releases(c, release_type_filter="loosetrack"),
+        values_of=lambda release: ("",) if release.releasetype == "loosetrack" else (),
+    ),
+    View(
+        "collages",
+        "collage",
+        rosecache.get_collage_releases,
+        values=lambda c: [(name, False) for name in rosecache.list_collages(c)],
+        context="collage",
+        ordered=True,
+        keeps_left=False,
+    ),
+    View(
+        "playlists",
+        "playlist",
+        None,
+        values=lambda c: [(name, False) for name in rosecache.list_playlists(c)],
+        context="playlist",
+        ordered=True,
+        keeps_left=False,
+    ),
+)
+
+VIEWS: Mapping[str, View] = {view.key: view for view in _DECLARED}
+"""Every view by its key."""
