@@ -14,6 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rosecache.update.job import Options, update_one
@@ -123,6 +124,9 @@ def _report_death(
     results: queue.SimpleQueue[Result],
 ) -> None:
     status = worker.wait()
+    assert worker.stdin is not None
+    with suppress(BrokenPipeError):
+        worker.stdin.close()  # fails to hand over what the worker did not take any more
     if at_work:
         victim = at_work.popleft()
         path = os.path.join(os.fsencode(options.c.music_source_dir), victim)
