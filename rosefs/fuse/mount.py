@@ -68,9 +68,12 @@ BINDINGS: Mapping[str, Binding] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MountOptions:
-    """How to mount. ``source`` is the music directory: what ``df`` and /proc/mounts name the mount by."""
+    """How to mount."""
 
     source: Path
+    """The music directory: what ``df`` and /proc/mounts name the mount by."""
+    read_only: bool = True
+    """Let the kernel refuse whatever changes something; otherwise the tree is asked."""
     allow_other: bool = False
     allow_nonempty: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -181,7 +184,8 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
 
 
 def _kernel_options(binding: Binding, options: MountOptions) -> frozenset[str]:
-    chosen = {f"fsname={_fsname(options.source)}", f"subtype={SUBTYPE}", "ro", "default_permissions"}
+    chosen = {f"fsname={_fsname(options.source)}", f"subtype={SUBTYPE}", "default_permissions"}
+    chosen.add("ro" if options.read_only else "rw")
     if options.allow_other:
         chosen.add("allow_other")
     if options.allow_nonempty and binding.takes_nonempty:

@@ -84,7 +84,8 @@ class Handlers:
         return fill_entry(llfuse.EntryAttributes(), found, self._timeouts)
 
     @_handler
-    def getxattr(self, inode: int, name: bytes, ctx: Any) -> bytes:
+    def getxattr(self, inode: int, name: bytes, ctx: Any = None) -> bytes:
+        # llfuse also asks by itself, and without a context, before it sets an attribute that has to be new.
         return self._ask(inode, self._tree.getxattr, inode, name)
 
     @_handler

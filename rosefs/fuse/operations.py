@@ -44,7 +44,7 @@ class Operations(Protocol):
         """Closes a directory."""
 
     def open(self, inode: int, flags: int) -> OpenFile:
-        """Opens a file with the flags of open(2). Raises ReadOnlyError for writing."""
+        """Opens a file with the flags of open(2), O_TRUNC among them. Raises ReadOnlyError for writing."""
 
     def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
         """Reads what is asked for if no disk has to be waited for; None otherwise."""

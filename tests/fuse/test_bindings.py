@@ -66,7 +66,7 @@ def mount(request: pytest.FixtureRequest, tmp_path: Path, binding: str) -> Itera
 def test_stat_shows_what_the_tree_knows(mount: Mounted) -> None:
     shown = (mount.path / "song.opus").stat()
     assert stat.S_ISREG(shown.st_mode)
-    assert stat.S_IMODE(shown.st_mode) == 0o444
+    assert stat.S_IMODE(shown.st_mode) == 0o644
     assert (shown.st_size, shown.st_nlink, shown.st_uid) == (len(SONG), 1, os.getuid())
     assert (shown.st_mtime_ns, shown.st_ctime_ns, shown.st_atime_ns) == (TIME, TIME + 1, TIME + 2)
     assert shown.st_blocks == 1954  # of 512 bytes, rounded up

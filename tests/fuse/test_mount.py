@@ -248,7 +248,7 @@ def test_a_mount_that_the_kernel_refuses_is_explained(tmp_path: Path, binding: s
     (tmp_path / "mnt").mkdir()
     limits = ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"] if os.geteuid() == 0 else []
     process = start_serving(
-        TREE, tmp_path / "mnt", binding, source=tmp_path / "source", log_path=tmp_path / "log",
+        TREE, tmp_path / "mnt", binding, options=MountOptions(source=Path("/nowhere")), log_path=tmp_path / "log",
         prefix=["setpriv", "--no-new-privs", *limits],
     )  # fmt: skip
     assert process.wait(HARD_LIMIT) == 2

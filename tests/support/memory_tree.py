@@ -104,7 +104,7 @@ class MemoryTree:
         del self._handles[handle]
 
     def open(self, inode: int, flags: int) -> OpenFile:
-        if flags & os.O_ACCMODE != os.O_RDONLY:
+        if flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
             raise ReadOnlyError
         with self._lock:
             self.calls["open"] += 1
@@ -182,7 +182,7 @@ class MemoryTree:
     def _attributes(self, node: Node) -> Attributes:
         is_file = isinstance(node.content, bytes)
         return Attributes(
-            inode=node.inode, is_directory=not is_file, mode=0o444 if is_file else 0o555, links=1,
+            inode=node.inode, is_directory=not is_file, mode=0o644 if is_file else 0o755, links=1,
             size=len(node.content) if is_file else 0, mtime=TIME, ctime=TIME + 1, atime=TIME + 2,
             uid=os.getuid(), gid=os.getgid(),
         )  # fmt: skip

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rosecache.config import Config
 from rosefs.fuse.kernel import mount_at
-from rosefs.fuse.mount import Timeouts, UnmountError, unmount
+from rosefs.fuse.mount import MountOptions, Timeouts, UnmountError, unmount
 from rosefs.fuse.operations import Operations
 from rosefs.settings import VfsSettings
 from rosefs.vfs.filesystem import FileSystem
@@ -59,20 +59,19 @@ def start_serving(
     mountpoint: Path,
     binding: str,
     *,
-    source: Path,
+    options: MountOptions,
     log_path: Path,
-    timeouts: Timeouts | None = None,
     prefix: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     """Starts the process that mounts and serves, by way of the command ``prefix`` if given, and returns."""
-    command = [*prefix, sys.executable, "-m", "tests.support.serve", binding, str(mountpoint), str(source)]
+    command = [*prefix, sys.executable, "-m", "tests.support.serve", binding, str(mountpoint)]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=REPOSITORY
         )
     assert process.stdin is not None
     with process.stdin as pipe:
-        pickle.dump((make, timeouts or Timeouts()), pipe)
+        pickle.dump((make, options), pipe)
     return process
 
 
@@ -83,6 +82,7 @@ def mounted(
     binding: str,
     *,
     timeouts: Timeouts | None = None,
+    read_only: bool = True,
     expects_log: Sequence[str] = (),
 ) -> Iterator[Mounted]:
     """Mounts a tree at ``tmp_path / "mnt"`` while the block runs.
@@ -92,12 +92,14 @@ def mounted(
         tmp_path: A directory of the test's own.
         binding: By name.
         timeouts: How long the kernel may keep answers, unless the usual ones are meant.
+        read_only: Whether the kernel itself refuses to change anything.
         expects_log: Patterns of the lines that may, and must, be logged as a warning or worse.
     """
     mountpoint, source, log_path = tmp_path / "mnt", tmp_path / "source", tmp_path / "serve.log"
     mountpoint.mkdir(exist_ok=True)
     source.mkdir(exist_ok=True)
-    process = start_serving(make, mountpoint, binding, source=source, log_path=log_path, timeouts=timeouts)
+    options = MountOptions(source=source, read_only=read_only, timeouts=timeouts or Timeouts())
+    process = start_serving(make, mountpoint, binding, options=options, log_path=log_path)
     watchdog = threading.Timer(HARD_LIMIT, process.kill)
     watchdog.start()
     try:

@@ -1,8 +1,8 @@
-"""Serves a tree in a process of its own: ``python -m tests.support.serve BINDING MOUNTPOINT SOURCE``.
+"""Serves a tree in a process of its own: ``python -m tests.support.serve BINDING MOUNTPOINT``.
 
-Reads a pickled function that makes the tree from standard input, prints ``ready`` once the mount answers,
-and logs to standard error. Ends with status 0 after an unmount or a signal, and with 2 if the mount is
-refused. It is started by ``tests.support.mounts``.
+Reads a pickle from standard input: a function that makes the tree, and the options. Prints ``ready`` once
+the mount answers, and logs to standard error. Ends with status 0 after an unmount or a signal, and with 2 if
+the mount is refused. ``tests.support.mounts`` starts it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import pickle
 import sys
 from pathlib import Path
 
-from rosefs.fuse.mount import MountError, MountOptions, Timeouts, serve
+from rosefs.fuse.mount import MountError, MountOptions, serve
 
 
-def main(binding: str, mountpoint: str, source: str) -> int:
+def main(binding: str, mountpoint: str) -> int:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    make, timeouts = pickle.load(sys.stdin.buffer)
-    assert isinstance(timeouts, Timeouts)
-    options = MountOptions(source=Path(source), timeouts=timeouts)
+    make, options = pickle.load(sys.stdin.buffer)
+    assert isinstance(options, MountOptions)
 
     def on_ready() -> None:
         sys.stdout.write("ready\n")
