@@ -53,19 +53,15 @@ class RootDirectory(Directory):
     """The top of the mount: the views."""
 
     def build(self, generation: int) -> Built:
-        c, settings = self.context.c, self.context.settings
-        views = settings.named_views
-        newest = {
-            kind: rosecache.newest_change(c, kind) for kind in {VIEWS[view].newest for view, _ in views}
-        }
-        return Built(
-            [
-                Candidate(
-                    name, name, DirectoryNode(Key(view, "", ""), "", newest[VIEWS[view].newest], generation)
-                )
-                for view, name in views
-            ]
-        )
+        c, views = self.context.c, self.context.settings.named_views
+        kinds = {kind for view, _ in views for kind in VIEWS[view].newest_of_all}
+        newest = {kind: rosecache.newest_change(c, kind) for kind in kinds}
+        candidates = []
+        for view, name in views:
+            mtime = max(newest[kind] for kind in VIEWS[view].newest_of_all)
+            node = DirectoryNode(Key(view, "", ""), "", mtime, generation)
+            candidates.append(Candidate(name, name, node))
+        return Built(candidates)
 
 
 class _InView(Directory):
@@ -127,7 +123,8 @@ class ReleasesDirectory(_InView):
         template = self.context.namer.template(view, "release")
         width = len(str(len(releases)))
         seen: Counter[str] = Counter()
-        everything = DirectoryNode(Key(view, value, ALL_TRACKS), "", newest_of(releases), generation)
+        # Its time is that of this directory, which the listing above has: out of date from the start.
+        everything = DirectoryNode(Key(view, value, ALL_TRACKS), "", 0, 0)
         candidates = [Candidate(ALL_TRACKS_NAME, "", everything)]
         for number, release in enumerate(releases, start=1):
             seen[release.id] += 1
@@ -183,11 +180,6 @@ def releases_of(directory: _InView) -> list[Release]:
     """Returns the releases under the view and value of a directory."""
     assert directory.view.releases is not None
     return directory.view.releases(directory.context.c, directory.key.value)
-
-
-def newest_of(releases: Sequence[Release]) -> int:
-    """Returns the newest time of the releases."""
-    return max((release.mtime for release in releases), default=0)
 
 
 class ReleaseDirectory(_InView):

@@ -127,7 +127,7 @@ class FileSystem:
         rows = opened.listing.rows
         for index in range(max(0, offset), len(rows)):
             name, node = rows[index]
-            inode = self._inodes.pin(node, opened.pinned)
+            inode = self._inodes.pin(self._tree.listed(node), opened.pinned)
             yield DirectoryEntry(name.encode(), self._attributes(inode), index + 1)
 
     def releasedir(self, handle: int) -> None:

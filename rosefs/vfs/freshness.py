@@ -53,7 +53,7 @@ class _Seen(threading.local):
     """The connection that this thread looked through last, and the version of the database it saw."""
 
     connection: sqlite3.Connection | None = None
-    version = -1
+    version = (-1, -1)
 
 
 class Freshness:
@@ -96,13 +96,14 @@ class Freshness:
             self._position = changes.position
 
     def _database_changed(self) -> bool:
-        """Tells whether anybody else has written since this thread asked last.
+        """Tells whether anybody has written since this thread asked last.
 
         The answer is of this thread's connection: what another thread has seen meanwhile is asked for once
         more, and then found to be nothing new.
         """
         with connect(self._c) as connection:
-            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+            # The first counts what others have written, the second what this connection has.
+            version = (connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes)
         if connection is self._seen.connection and version == self._seen.version:
             return False
         self._seen.connection, self._seen.version = connection, version

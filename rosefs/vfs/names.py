@@ -7,6 +7,7 @@ away: it is not listed then, still found, and nothing else gets it. Nothing here
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -221,8 +222,11 @@ def assign_names(
     yield from ((assigned[index], candidate.node) for index, candidate in enumerate(candidates))
 
 
+_NUMBER = re.compile(r" \[[0-9]+\](?=(\.[^.]*)?\Z)")
+
+
 def _precedence(candidate: Candidate, previous: str | None) -> tuple[int, int, str, str]:
-    if previous is None:
+    if previous is None or (previous != candidate.wanted and _NUMBER.sub("", previous) != candidate.wanted):
         return (1, 0, "", candidate.rank)
     # Of "x", "x [2]" and "x [10]" the shorter is the lower number.
     return (0, len(previous), previous, candidate.rank)

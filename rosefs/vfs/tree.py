@@ -77,6 +77,15 @@ class Tree:
             raise NoEntryError(f"{node.key} is gone")
         return fresh
 
+    def listed(self, node: Node) -> Node:
+        """Returns a node for a line of a listing: as it is now, if that takes no query for it alone."""
+        if node.release_id or self.is_current(node):
+            return node
+        try:
+            return self.current(node)
+        except NoEntryError:
+            return node
+
     def parent(self, node: Node) -> Node:
         """Returns the directory that lists a directory. Raises NoEntryError if it is gone."""
         key = node.key.parent

@@ -27,7 +27,8 @@ class View:
 
     Attributes:
         key: Its name in the configuration.
-        newest: What the cache calls its listings when asked when they changed last.
+        newest: What the cache calls its values' listings when asked when each changed last.
+        newest_of_all: The same for the view as a whole; several where any of them counts.
         context: Under which key templates find the value of this view; empty if it has none.
         values: Lists the directories in it; None if it lists releases itself.
         releases: Lists the releases under a value (an empty text if there are none); None for playlists.
@@ -44,6 +45,7 @@ class View:
     context: str = ""
     ordered: bool = False
     keeps_left: bool = True
+    newest_of_all: tuple[str, ...] = ("release", "loose_track")
 
 
 def _shelved(c: Config, _: str) -> list[Release]:
@@ -66,16 +68,17 @@ def _genres_of(release: Release) -> Iterable[str]:
 
 
 _DECLARED = (
-    View("releases", "release", _shelved, values_of=_if_shelved),
+    View("releases", "", _shelved, values_of=_if_shelved, newest_of_all=("release",)),
     View(
         "releases_new",
-        "new",
+        "",
         lambda c, _: rosecache.filter_releases(c, new=True),
         values_of=lambda release: ("",) if release.new else (),
         keeps_left=False,
+        newest_of_all=("new",),
     ),
-    View("releases_added_on", "release", _shelved, values_of=_if_shelved),
-    View("releases_released_on", "release", _shelved, values_of=_if_shelved),
+    View("releases_added_on", "", _shelved, values_of=_if_shelved, newest_of_all=("release",)),
+    View("releases_released_on", "", _shelved, values_of=_if_shelved, newest_of_all=("release",)),
     View(
         "artists",
         "artist",
@@ -112,8 +115,9 @@ _DECLARED = (
     ),
     View(
         "loose_tracks",
-        "loose_track",
+        "",
         lambda c, _: rosecache.filter_releases(c, release_type_filter="loosetrack"),
+        newest_of_all=("loose_track",),
         values_of=lambda release: ("",) if release.releasetype == "loosetrack" else (),
     ),
     View(
@@ -122,6 +126,7 @@ _DECLARED = (
         rosecache.get_collage_releases,
         values=lambda c: [(name, False) for name in rosecache.list_collages(c)],
         context="collage",
+        newest_of_all=("collage",),
         ordered=True,
         keeps_left=False,
     ),
@@ -131,6 +136,7 @@ _DECLARED = (
         None,
         values=lambda c: [(name, False) for name in rosecache.list_playlists(c)],
         context="playlist",
+        newest_of_all=("playlist",),
         ordered=True,
         keeps_left=False,
     ),
