@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 from rosecache.errors import TagWriteError
 from rosecache.tags.containers import kind_of
+from rosecache.tags.fields import KEYS
 from rosecache.tags.patches import Patch, PlanError, is_in_place, without_sameness
 from rosecache.tags.reading import BROKEN_FILE_ERRORS
-from rosecache.tags.values import ids_of
+from rosecache.tags.values import RawTags, ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,8 @@ class Plan:
     path: Path
     track_id: str
     release_id: str
+    raw: RawTags
+    """What the file's tags say now."""
     status: os.stat_result
     """The file's, from before it was read."""
     patches: Sequence[Patch]
@@ -84,6 +87,21 @@ def expect_unchanged(plan: Plan, status: os.stat_result) -> None:
         raise TagWriteError(plan.path, "another program has changed it meanwhile")
 
 
+def expect_only_ids_changed(plan: Plan, new: RawTags) -> None:
+    """Raises TagWriteError if what a file would say, or its new version says, is not what was planned.
+
+    Read by the reader that everything else uses: the last defence against a file that is odder than it looks.
+    """
+    ids = {key for field in ("id", "release_id") for key in KEYS[new.container][field]}
+    old_others, new_others = (
+        {key: found for key, found in raw.values.items() if key not in ids} for raw in (plan.raw, new)
+    )
+    if ids_of(new) != (plan.track_id, plan.release_id):
+        raise TagWriteError(plan.path, "the ids could not be read back")
+    if new_others != old_others or new.length != plan.raw.length:
+        raise TagWriteError(plan.path, "more than the ids would change")
+
+
 def plan_write(release_dir: Path, write: IdWrite) -> Plan:
     """Reads a file and plans how to put the ids into it.
 
@@ -110,12 +128,13 @@ def plan_write(release_dir: Path, write: IdWrite) -> Plan:
             raise TagWriteError(path, "another program is writing to it")
         try:
             kind = kind_of(path.suffix, file)
+            raw = kind.read(file)
             patches = without_sameness(file, kind.plan_ids(file, write.track_id, write.release_id))
-            plan = Plan(path, write.track_id, write.release_id, status, patches)
+            plan = Plan(path, write.track_id, write.release_id, raw, status, patches)
             if is_in_place(patches):
-                preview = io.BufferedReader(_Preview(fd, status.st_size, patches))
-                if ids_of(kind.read(preview)) != (write.track_id, write.release_id):
-                    raise PlanError("the ids could not be read back")
+                expect_only_ids_changed(
+                    plan, kind.read(io.BufferedReader(_Preview(fd, status.st_size, patches)))
+                )
         except OSError as error:
             raise failure(path, error) from error
         except _REFUSALS as error:

@@ -63,15 +63,16 @@ def read_tags(path: Path) -> AudioTags:
         UnreadableAudioError: The file is broken, empty, or not what its suffix says.
         OSError: The file cannot be opened or read.
     """
-    return tags_of(_read(path))
+    return tags_of(read_raw(path))
 
 
 def read_ids(path: Path) -> tuple[str | None, str | None]:
     """Reads the ids of track and release, each canonical or None. Raises what :func:`read_tags` does."""
-    return ids_of(_read(path))
+    return ids_of(read_raw(path))
 
 
-def _read(path: Path) -> RawTags:
+def read_raw(path: Path) -> RawTags:
+    """Reads an audio file without applying the rules of fields. Raises what :func:`read_tags` does."""
     # Looked at first, since opening a named pipe would wait for somebody to write into it.
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rosecache.errors import TagWriteError
+from rosecache.errors import TagWriteError, UnreadableAudioError
 from rosecache.tags.attributes import keep_attributes
 from rosecache.tags.journal import REWRITE_PREFIX, claim, flush_directory, write_all
 from rosecache.tags.patches import BLOCK, Patch
-from rosecache.tags.plans import Plan, expect_unchanged, open_audio
-from rosecache.tags.reading import read_ids
+from rosecache.tags.plans import Plan, expect_only_ids_changed, expect_unchanged, open_audio
+from rosecache.tags.reading import read_raw
 
 _CANNOT_COPY = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM)
 """What the kernel answers when it will not copy between two files itself."""
@@ -82,9 +82,7 @@ def _write_new_version(plan: Plan) -> _NewVersion:
         try:
             expect_unchanged(plan, os.fstat(source))
             _copy_patched(source, fd, plan.status.st_size, plan.patches)
-            # Read back through the reader that everything else uses, before anything depends on it.
-            if read_ids(path) != (plan.track_id, plan.release_id):
-                raise TagWriteError(plan.path, "the ids could not be read back")
+            _verify(plan, path)
             keep_attributes(source, fd, plan.status)
         finally:
             os.close(source)
@@ -92,6 +90,13 @@ def _write_new_version(plan: Plan) -> _NewVersion:
         _discard(path, fd)
         raise
     return _NewVersion(plan, path, fd)
+
+
+def _verify(plan: Plan, path: Path) -> None:
+    try:
+        expect_only_ids_changed(plan, read_raw(path))
+    except UnreadableAudioError as error:
+        raise TagWriteError(plan.path, f"the new version could not be read: {error.reason}") from error
 
 
 def _rename(version: _NewVersion) -> None:
