@@ -199,15 +199,8 @@ def convert(values: Mapping[str, Any], kind: type[T], *, key: str = "", path: Pa
     try:
         return msgspec.convert(values, kind, strict=True, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at `$")
-        where = where.rstrip("`").lstrip(".")
-        if reason.startswith("Object contains unknown field"):
-            unknown = reason.split("`")[1]
-            where = f"{where}.{unknown}" if where else unknown
-            reason = "unknown key"
-        elif reason.startswith("Object missing required field"):
-            missing = reason.split("`")[1]
-            where = f"{where}.{missing}" if where else missing
-            reason = "missing, and there is no default"
+        from rosecache.expectations import explain
+
+        where, reason = explain(str(error), kind)
         full = ".".join(part for part in (key, where) if part)
-        raise ConfigError(reason[:1].lower() + reason[1:], key=full, path=path) from error
+        raise ConfigError(reason, key=full, path=path) from error
