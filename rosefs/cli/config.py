@@ -1,0 +1,58 @@
+"""The commands about the configuration file. Writes a file only where there is none, unless told to."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from rosecache.errors import ConfigError
+from rosefs.cli.output import one_line
+from rosefs.cli.settings_check import genre_errors, template_errors
+from rosefs.cli.state import State, pass_state
+from rosefs.settings import Settings
+
+
+@click.group()
+def config() -> None:
+    """Start a configuration file, or check one."""
+
+
+@config.command()
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
+@pass_state
+def init(state: State, force: bool) -> None:
+    """Write a configuration file to start from, with every setting in a comment."""
+    path = state.used_config_path
+    text = resources.files("rosefs.cli").joinpath("config.toml").read_text(encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(path, "w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise click.ClickException(f"{path}: there is a file already; --force replaces it") from None
+    click.echo(f"wrote {one_line(str(path))}; say in it where your music is (music_source_dir)")
+
+
+@config.command()
+@click.argument("path", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@pass_state
+def check(state: State, path: Path | None) -> None:
+    """Look for mistakes in the configuration file at PATH, or in the one that is used.
+
+    Each mistake is a line with the key and what was expected; the exit status is 1 if there is any.
+    """
+    path = path or state.used_config_path
+    settings = Settings.load(path)
+    errors: list[ConfigError] = [*template_errors(settings.cache, path), *genre_errors(settings.cache)]
+    for error in errors[:-1]:
+        click.echo(f"rosefs: error: {error}", err=True)
+    if errors:
+        raise errors[-1]
+    source = settings.cache.music_source_dir
+    if not source.is_dir():
+        click.echo(
+            f"rosefs: note: music_source_dir: {one_line(str(source))} is no directory at present", err=True
+        )
+    click.echo(f"{one_line(str(path))}: no mistakes found")

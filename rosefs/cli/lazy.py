@@ -1,0 +1,49 @@
+"""A click group that imports a command's module only when the command is called.
+
+Its own help is written from a table, so that ``rosefs --help`` answers at once and imports none of the libraries
+that the commands need. Knows nothing of any command.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class LazyCommand:
+    """Where a command is, and what help says of it while it is not imported."""
+
+    module: str
+    attribute: str
+    """The name in the module of the command, or of a mapping that has it under its own name."""
+    help: str
+
+
+class LazyGroup(click.Group):
+    """A group of :class:`LazyCommand`, in the order of their table."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        lazy = self._lazy.get(cmd_name)
+        if lazy is None:
+            return None
+        found = getattr(importlib.import_module(lazy.module), lazy.attribute)
+        command = found[cmd_name] if isinstance(found, Mapping) else found
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{lazy.module}.{lazy.attribute} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in self._lazy.items()])

@@ -1,0 +1,116 @@
+"""The commands that mount a library and unmount it again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+from pathlib import Path
+
+import click
+
+from rosecache.update import Report
+from rosefs.cli.output import one_line
+from rosefs.cli.settings_check import refuse_bad_templates
+from rosefs.cli.state import State, pass_state
+from rosefs.cli.updating import update
+from rosefs.fuse.mount import AUTO, BINDINGS, MountOptions, check_mount, serve
+from rosefs.fuse.mount import unmount as unmount_at
+from rosefs.settings import Settings
+from rosefs.vfs.filesystem import FileSystem
+
+log = logging.getLogger(__name__)
+
+_PROBLEMS_SHOWN = 5
+
+
+@click.command()
+@click.argument("source", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.argument("mountpoint", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "-f", "--foreground", is_flag=True,
+    help="Stay in the foreground until unmounted. This version always does, and says so unless this is given.",
+)  # fmt: skip
+@click.option(
+    "--fuse", "binding", type=click.Choice([AUTO, *BINDINGS]), default=AUTO, show_default=True,
+    help="The library to mount with.",
+)  # fmt: skip
+@click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions that are shown.")
+@click.option("-y", "--yes", is_flag=True, help="Write ids on a first run without asking.")
+@pass_state
+def mount(
+    state: State,
+    source: Path | None,
+    mountpoint: Path | None,
+    foreground: bool,
+    binding: str,
+    allow_other: bool,
+    yes: bool,
+) -> None:
+    """Show the music directory SOURCE as a file system at MOUNTPOINT.
+
+    Either is taken from the configuration if not given. The cache is brought up to date first. To stop, press
+    Ctrl-C, or run 'rosefs unmount MOUNTPOINT'.
+    """
+    settings = state.settings(source=source)
+    mountpoint = _mountpoint(settings, mountpoint)
+    refuse_bad_templates(settings.cache, state.used_config_path)
+    options = MountOptions(source=settings.cache.music_source_dir, allow_other=allow_other)
+    check_mount(mountpoint, binding=binding, options=options)
+    _tell(update(settings.cache, yes=yes))
+    filesystem = FileSystem(settings.cache, settings.vfs)
+    try:
+        serve(
+            filesystem,
+            mountpoint,
+            binding=binding,
+            options=options,
+            on_ready=lambda: _say_ready(options.source, mountpoint, foreground=foreground),
+        )
+    finally:
+        filesystem.close()
+    log.info("unmounted %s", mountpoint)
+
+
+@click.command()
+@click.argument("mountpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--lazy", is_flag=True, help="Take it out of sight at once, and end it when nothing uses it any more."
+)
+def unmount(mountpoint: Path, lazy: bool) -> None:
+    """Unmount the library at MOUNTPOINT, which ends the process that serves it.
+
+    Also removes a dead mount, whose process was killed.
+    """
+    unmount_at(mountpoint, lazy=lazy)
+
+
+def _mountpoint(settings: Settings, given: Path | None) -> Path:
+    if given is not None:
+        return Path(os.path.abspath(given))
+    if settings.vfs.mount_dir is None:
+        raise click.UsageError(
+            "missing MOUNTPOINT: give it after SOURCE, or set mount_dir in the table [vfs]"
+        )
+    return settings.vfs.mount_dir
+
+
+def _tell(report: Report) -> None:
+    """Logs what an update found; every problem is in the report of ``rosefs cache update``."""
+    log.info(
+        "the cache is up to date: %d seen, %d changed, %d evicted, %d skipped",
+        report.seen, report.changed, report.evicted, report.skipped,
+    )  # fmt: skip
+    for problem in report.problems[:_PROBLEMS_SHOWN]:
+        log.warning("%s", one_line(str(problem)))
+    if (more := len(report.problems) - _PROBLEMS_SHOWN) > 0:
+        log.warning("%d more problems; run 'rosefs cache update' to see all", more)
+
+
+def _say_ready(source: Path, mountpoint: Path, *, foreground: bool) -> None:
+    quoted = shlex.quote(str(mountpoint))
+    lines = [f"{source} is mounted at {mountpoint}"]
+    if not foreground:
+        lines.append("This version stays in the foreground.")
+    lines.append(f"To stop, press Ctrl-C here, or run: rosefs unmount {quoted}")
+    click.echo("\n".join(lines).encode("utf-8", "surrogateescape"))

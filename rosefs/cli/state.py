@@ -1,0 +1,104 @@
+"""What the options of ``rosefs`` itself decide: which configuration is read, and how much is said on stderr.
+
+Everything of weight is imported when it is asked for, since this module is imported for ``rosefs --help`` too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rosefs.settings import Settings
+
+PACKAGES = ("rosecache", "rosefs")
+"""Whose log records are shown."""
+
+COMMANDS_LOGGER = "rosefs.cli"
+"""The logger of lines that a user gets to see without asking: how far an update is."""
+
+
+class _StderrHandler(logging.Handler):
+    """Writes records as lines of their own, to what is stderr at that time: a progress bar may have taken it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, *, detailed: bool) -> None:
+        super().__init__("%(name)s: %(message)s" if detailed else "%(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        return f"rosefs: {level}{super().format(record)}"
+
+
+@dataclass(slots=True)
+class State:
+    """The options of ``rosefs`` itself.
+
+    Attributes:
+        config_path: The configuration file asked for; None for the usual one, if there is one.
+        verbosity: How often ``-v`` was given.
+    """
+
+    config_path: Path | None = None
+    verbosity: int = 0
+
+    def set_up_logging(self) -> None:
+        """Shows warnings and errors on stderr, and more if asked to."""
+        handler = _StderrHandler()
+        handler.setFormatter(_Formatter(detailed=self.verbosity > 1))
+        level = {0: logging.WARNING, 1: logging.INFO}.get(self.verbosity, logging.DEBUG)
+        for package in PACKAGES:
+            logger = logging.getLogger(package)
+            for old in [old for old in logger.handlers if isinstance(old, _StderrHandler)]:
+                logger.removeHandler(old)
+            logger.addHandler(handler)
+            logger.setLevel(level)
+        logging.getLogger(COMMANDS_LOGGER).setLevel(min(level, logging.INFO))
+
+    @property
+    def used_config_path(self) -> Path:
+        """The configuration file asked for, or else the usual one, which need not exist."""
+        if self.config_path is not None:
+            return self.config_path
+        import platformdirs
+
+        return platformdirs.user_config_path("rosefs") / "config.toml"
+
+    def settings(self, *, source: Path | None = None) -> Settings:
+        """Reads the configuration.
+
+        Args:
+            source: The music directory, in place of the configured one. With it, no file is needed.
+
+        Raises:
+            ConfigError: There is no configuration, or it is wrong.
+        """
+        from rosecache.config import read_toml
+        from rosecache.errors import ConfigError
+        from rosefs.settings import Settings
+
+        path = self.used_config_path
+        values: dict[str, Any] = {}
+        if self.config_path is not None or path.exists():
+            values = read_toml(path)
+        elif source is None:
+            raise ConfigError(
+                "there is no such configuration file; run 'rosefs config init' to start one, "
+                "or name another by 'rosefs --config PATH'",
+                path=path,
+            )
+        if source is not None:
+            values["music_source_dir"] = os.path.abspath(source)
+        return Settings.from_mapping(values, path=path)
+
+
+pass_state = click.make_pass_decorator(State, ensure=True)
