@@ -91,7 +91,7 @@ def pages(path: Path) -> list[OggPage]:
 def ogg_comments(path: Path) -> list[bytes]:
     """Returns the comments of the first stream of an Ogg file, then all later packets of it."""
     every = pages(path)
-    packets = OggPage.to_packets([page for page in every if page.serial == every[0].serial])
+    packets: list[bytes] = OggPage.to_packets([page for page in every if page.serial == every[0].serial])
     for prefix in (b"\x03vorbis", b"OpusTags"):
         if packets[1].startswith(prefix):
             return comments(packets[1][len(prefix) :]) + packets[2:]

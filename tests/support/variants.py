@@ -9,6 +9,7 @@ import struct
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mutagen import File
 from mutagen.id3 import ID3
@@ -17,7 +18,7 @@ from tests.support.audio import FIXTURES, PICTURE, make_track, set_picture, set_
 
 Builder = Callable[[Path], Path]
 
-TAGS = {"title": "Ein Lied", "producer": "P", "genre": "K-Pop;Pop", "comment": "kept"}
+TAGS: Mapping[str, Any] = {"title": "Ein Lied", "producer": "P", "genre": "K-Pop;Pop", "comment": "kept"}
 
 
 def without_padding(path: Path) -> Path:
