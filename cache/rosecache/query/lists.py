@@ -24,14 +24,13 @@ _IN_RELEASE = """
 SELECT 1 FROM tracks JOIN releases ON releases.key = release_key WHERE tracks.id = :a AND releases.id = :b
 """
 _IN_PLAYLIST = """
-SELECT 1 FROM playlist_members JOIN playlists ON key = playlist_key JOIN tracks ON id = track_id
-WHERE track_id = :a AND name = :b
+SELECT 1 FROM playlist_members JOIN playlists ON playlists.key = playlist_key
+JOIN tracks ON tracks.id = track_id WHERE track_id = :a AND name = :b
 """
 _IN_COLLAGE = """
-SELECT 1 FROM collage_members JOIN collages ON collages.key = collage_key JOIN releases ON id = release_id
-WHERE release_id = :a AND name = :b
+SELECT 1 FROM collage_members JOIN collages ON collages.key = collage_key
+JOIN releases ON releases.id = release_id WHERE release_id = :a AND name = :b
 """
-
 _PLAYLISTS = b"!playlists"
 
 

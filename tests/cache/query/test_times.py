@@ -1,0 +1,122 @@
+"""When listings last changed: what their directories show as their time."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from rosecache.config import ArtistAlias, Config
+from rosecache.query.releases import get_release
+from rosecache.query.times import newest_change, newest_changes
+from tests.support.rows import release_row, remove, store, store_collage, store_playlist, track_row
+
+KINDS = ("release", "new", "loose_track", "artist", "genre", "descriptor", "label", "collage", "playlist")
+
+
+@pytest.fixture
+def library(c: Config) -> Config:
+    store(
+        c,
+        release_row(
+            "old",
+            artists={"main": ["Kim"], "guest": ["Zed"]},
+            genres=["Deep House"],
+            descriptors=["warm"],
+            labels=["Ebb"],
+            mtime=100,
+            tracks=[track_row("o")],
+        ),
+        release_row(
+            "new",
+            artists={"main": ["K."]},
+            genres=["K-Pop"],
+            secondary_genres=["Ambient"],
+            descriptors=["warm"],
+            new=True,
+            mtime=200,
+            tracks=[track_row("n")],
+        ),
+        release_row("loose", artists={}, type="loosetrack", mtime=300, tracks=[track_row("l")]),
+    )
+    return c
+
+
+def test_newest_changes(library: Config) -> None:
+    assert newest_changes(library, "artist") == {"Kim": 100, "Zed": 100, "K.": 200}
+    assert newest_changes(library, "descriptor") == {"warm": 200}
+    assert newest_changes(library, "label") == {"Ebb": 100}
+
+
+def test_newest_changes_of_artists_count_their_aliases(library: Config) -> None:
+    c = msgspec.structs.replace(
+        library, artist_aliases=(ArtistAlias("Kim", ("K.",)), ArtistAlias("Duo", ("Kim",)))
+    )
+    assert newest_changes(c, "artist") == {"Kim": 200, "Duo": 200, "Zed": 100, "K.": 200}
+
+
+def test_newest_changes_of_genres_count_their_children(library: Config) -> None:
+    found = newest_changes(library, "genre")
+    assert (found["Deep House"], found["House"]) == (100, 100)
+    assert (found["K-Pop"], found["Pop"], found["Ambient"]) == (200, 200, 200)
+    store(library, release_row("another", genres=["pop"], mtime=150, tracks=[track_row("a")]))
+    assert newest_changes(library, "genre")["pop"] == 200  # it shows the children too
+
+
+def test_newest_change_of_what_has_one_listing(library: Config) -> None:
+    assert {kind: newest_change(library, kind) for kind in ("release", "new", "loose_track")} == {
+        "release": 200,
+        "new": 200,
+        "loose_track": 300,
+    }
+    assert newest_change(library, "artist") == newest_change(library, "genre") == 200
+    assert newest_change(library, "label") == 100
+
+
+def test_a_listing_that_lost_something_is_newer(library: Config) -> None:
+    before = {kind: newest_changes(library, kind) for kind in ("artist", "genre", "descriptor", "label")}
+    whole = {kind: newest_change(library, kind) for kind in KINDS}
+    remove(library, "new")
+    after = {kind: newest_changes(library, kind) for kind in before}
+    for kind, changed in (
+        ("artist", {"K."}),
+        ("genre", {"K-Pop", "Pop", "Ambient"}),
+        ("descriptor", {"warm"}),
+    ):
+        assert changed <= {value for value in after[kind] if after[kind][value] > before[kind][value]}
+    assert after["label"] == before["label"]
+    for kind in ("release", "new", "artist", "genre", "descriptor"):
+        assert newest_change(library, kind) > whole[kind]
+    assert newest_change(library, "loose_track") == whole["loose_track"]
+
+
+def test_a_retag_moves_the_time_of_the_value_that_went_away(library: Config) -> None:
+    store(
+        library,
+        release_row("old", artists={"main": ["Kim"]}, labels=["Flow"], mtime=400, tracks=[track_row("o")]),
+    )
+    release = get_release(library, "old")
+    assert release is not None
+    assert newest_changes(library, "label") == {"Ebb": release.mtime, "Flow": release.mtime}
+    assert release.mtime == 400
+
+
+def test_newest_changes_of_collages_and_playlists(library: Config) -> None:
+    store_collage(library, "By Member", "old", "gone", "new", mtime=150)
+    store_collage(library, "By File", "old", mtime=500)
+    store_collage(library, "Empty", mtime=1)
+    store_playlist(library, "By Member", "l", "o", mtime=150)
+    store_playlist(library, "By Cover", "o", mtime=5, cover=(b"By Cover.jpg", 1, 600))
+    assert newest_changes(library, "collage") == {"By Member": 200, "By File": 500, "Empty": 1}
+    assert newest_changes(library, "playlist") == {"By Member": 300, "By Cover": 600}
+    assert newest_change(library, "collage") == 500
+    assert newest_change(library, "playlist") == 600
+
+
+def test_nothing_has_no_time(c: Config) -> None:
+    assert {newest_change(c, kind) for kind in KINDS} == {0}
+    assert newest_changes(c, "genre") == {}
+
+
+def test_an_unknown_kind_is_an_error(c: Config) -> None:
+    with pytest.raises(KeyError):
+        newest_change(c, "composer")
