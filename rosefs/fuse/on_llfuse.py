@@ -1,7 +1,8 @@
 """The binding to libfuse 2, by llfuse on threads: translates types and errors, and nothing else.
 
 llfuse runs every handler under one lock of its own. What is answered from memory is answered under it; what
-may query or touch a disk releases it. There is no READDIRPLUS, and pages are always kept across opens.
+may query or touch a disk releases it. There is no READDIRPLUS, and the answer to open cannot drop a file's
+cached pages, so they are invalidated instead.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class Handlers:
     @_handler
     def getxattr(self, inode: int, name: bytes, ctx: Any = None) -> bytes:
         # llfuse also asks by itself, and without a context, before it sets an attribute that has to be new.
-        return self._ask(inode, self._tree.getxattr, inode, name)
+        with llfuse.lock_released:
+            return self._tree.getxattr(inode, name)
 
     @_handler
     def listxattr(self, inode: int, ctx: Any) -> Sequence[bytes]:
@@ -122,7 +124,11 @@ class Handlers:
     @_handler
     def open(self, inode: int, flags: int, ctx: Any) -> int:
         with llfuse.lock_released:
-            return self._tree.open(inode, flags).handle
+            opened = self._tree.open(inode, flags)
+        if not opened.keep_cache:
+            # All that llfuse offers, and it comes a moment after the answer: a thread of its own sends it.
+            llfuse.invalidate_inode(inode)
+        return opened.handle
 
     @_handler
     def read(self, fh: int, off: int, size: int) -> bytes:

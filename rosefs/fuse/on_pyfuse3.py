@@ -11,6 +11,7 @@ import functools
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -51,8 +52,6 @@ def _handler(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corou
 class Handlers(pyfuse3.Operations):
     """The kernel's requests as calls of a tree. pyfuse3 documents each method."""
 
-    supports_dot_lookup = False
-
     def __init__(self, tree: Operations, timeouts: Timeouts) -> None:
         super().__init__()
         self.started = trio.Event()
@@ -90,7 +89,8 @@ class Handlers(pyfuse3.Operations):
 
     @_handler
     async def getxattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> bytes:
-        return await self._ask(inode, self._tree.getxattr, inode, name)
+        # Always in a thread: also what is cheap otherwise may have to be asked for this.
+        return await trio.to_thread.run_sync(self._tree.getxattr, inode, name, limiter=self._queries)
 
     @_handler
     async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> Sequence[bytes]:
@@ -124,6 +124,11 @@ class Handlers(pyfuse3.Operations):
     @_handler
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
         opened = await trio.to_thread.run_sync(self._tree.open, inode, flags, limiter=self._queries)
+        if not opened.keep_cache:
+            # The pages go with the answer. The attributes go before it, or a file that has grown would be read
+            # up to its old size; they alone, since more could wait for a request that waits for us.
+            with suppress(FileNotFoundError):
+                pyfuse3.invalidate_inode(inode, attr_only=True)
         return pyfuse3.FileInfo(fh=opened.handle, keep_cache=opened.keep_cache)
 
     @_handler

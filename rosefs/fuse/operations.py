@@ -17,9 +17,9 @@ class Operations(Protocol):
     """A tree to serve. Every method may be called from several threads at once.
 
     A method refuses by raising a ``FileSystemError``; whatever else it raises is taken for a mistake in the
-    program. Names are bytes, offsets and sizes are bytes. Of these methods only ``open``, ``read`` and
-    ``statfs`` touch a disk at any time; ``lookup``, ``getattr``, ``opendir`` and the two of extended
-    attributes may query, unless ``is_cheap`` says that they will not.
+    program. Names are bytes, offsets and sizes are bytes. Of these methods ``open``, ``read`` and
+    ``statfs`` touch a disk at any time, and ``getxattr`` may query; ``lookup``, ``getattr``, ``opendir`` and
+    ``listxattr`` may, unless ``is_cheap`` says that they will not.
     """
 
     def lookup(self, parent: int, name: bytes) -> Attributes:

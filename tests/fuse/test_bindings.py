@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import itertools
 import json
 import mmap
 import os
 import stat
+import struct
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -211,6 +213,28 @@ def test_a_listing_can_be_rewound(tmp_path: Path, binding: str) -> None:
             assert os.listdir(fd) == os.listdir(fd) == list(MANY)
         finally:
             os.close(fd)
+
+
+def test_a_listing_by_small_buffers_is_whole(tmp_path: Path, binding: str) -> None:
+    """Many calls that take a few entries each, as by a C library with a small buffer."""
+    with mounted(partial(MemoryTree, MANY), tmp_path, binding) as mount:
+        fd = os.open(mount.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            assert [name for name in names_by_getdents(fd, 200) if name not in (".", "..")] == list(MANY)
+        finally:
+            os.close(fd)
+
+
+def names_by_getdents(fd: int, size: int) -> Iterator[str]:
+    """Yields what getdents64(2) gives through a buffer of this size."""
+    libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(size)
+    while (length := libc.getdents64(fd, buffer, ctypes.c_size_t(size))) > 0:
+        at = 0
+        while at < length:
+            (record,) = struct.unpack_from("=H", buffer, at + 16)
+            yield os.fsdecode(bytes(buffer[at + 19 : at + record]).split(b"\0")[0])
+            at += record
+    assert length == 0, os.strerror(ctypes.get_errno())
 
 
 def test_lookups_are_counted_exactly(tmp_path: Path, binding: str) -> None:
