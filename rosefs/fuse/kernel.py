@@ -16,9 +16,6 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SUBTYPE = "rosefs"
-MAX_BACKGROUND = 64
-"""How many read-aheads the kernel has under way at once for a mount; with its own 12, a few readers of a slow
-disk delay everybody else's."""
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _CONNECTIONS = Path("/sys/fs/fuse/connections")
@@ -68,13 +65,13 @@ def users_of(mountpoint: Path) -> list[str]:
     return sorted(found)
 
 
-def raise_max_background(mountpoint: Path) -> None:
-    """Lets the kernel have more read-aheads under way. Does without where that is not permitted."""
+def raise_max_background(mountpoint: Path, number: int) -> None:
+    """Lets the kernel have this many read-aheads under way. Does without where that is not permitted."""
     mount = mount_at(mountpoint)
     if mount is None:
         return
     try:
-        (_CONNECTIONS / str(mount.minor) / "max_background").write_text(str(MAX_BACKGROUND))
+        (_CONNECTIONS / str(mount.minor) / "max_background").write_text(str(number))
     except OSError as error:
         log.debug("max_background stays as it is: %s", error)
 

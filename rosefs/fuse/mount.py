@@ -48,8 +48,11 @@ class Binding:
     """Our module that translates for it."""
     debian_packages: str
     """What its own installation needs."""
-    takes_nonempty: bool
-    """Whether its libfuse has to be told that a mount point need not be empty; the newer one rejects that."""
+    libfuse: int
+    """The version of the C library: 2 has mount options that 3 rejects, and does not need."""
+    max_background: int
+    """How many read-aheads the kernel may have under way at once. With its own 12, a few readers of a slow disk
+    delay everybody else's; with more than the binding can have in work, they delay all other requests."""
 
     @property
     def remedy(self) -> str:
@@ -59,8 +62,8 @@ class Binding:
 BINDINGS: Mapping[str, Binding] = {
     binding.name: binding
     for binding in (
-        Binding("pyfuse3", "rosefs.fuse.on_pyfuse3", "fuse3 libfuse3-dev", takes_nonempty=False),
-        Binding("llfuse", "rosefs.fuse.on_llfuse", "fuse3 libfuse-dev", takes_nonempty=True),
+        Binding("pyfuse3", "rosefs.fuse.on_pyfuse3", "fuse3 libfuse3-dev", libfuse=3, max_background=64),
+        Binding("llfuse", "rosefs.fuse.on_llfuse", "fuse3 libfuse-dev", libfuse=2, max_background=16),
     )
 }
 """Every binding, the preferred one first."""
@@ -146,7 +149,8 @@ def serve(
     failures: list[BaseException] = []
 
     def ready() -> None:
-        raise_max_background(resolved)
+        if chosen.libfuse >= 3:
+            raise_max_background(resolved, chosen.max_background)
         try:
             on_ready()
         except BaseException as error:  # noqa: BLE001 - no binding carries it to our caller, so we do
@@ -188,8 +192,10 @@ def _kernel_options(binding: Binding, options: MountOptions) -> frozenset[str]:
     chosen.add("ro" if options.read_only else "rw")
     if options.allow_other:
         chosen.add("allow_other")
-    if options.allow_nonempty and binding.takes_nonempty:
-        chosen.add("nonempty")
+    if binding.libfuse < 3:
+        chosen.add(f"max_background={binding.max_background}")
+        if options.allow_nonempty:
+            chosen.add("nonempty")
     return frozenset(chosen)
 
 

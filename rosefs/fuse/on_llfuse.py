@@ -29,8 +29,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 WORKERS = 24
-MAX_BACKGROUND = 16
-"""Read-aheads that the kernel has under way at once: they leave a third of the workers to everybody else."""
+"""Threads that answer requests: half as many again as read-aheads that the kernel has under way at once."""
 
 
 def _handler(function: Callable[P, T]) -> Callable[P, T]:
@@ -183,9 +182,8 @@ def serve(
                 os.kill(os.getpid(), number)
 
         handlers = Handlers(tree, timeouts, start)
-        all_options = {*llfuse.default_options, *options, f"max_background={MAX_BACKGROUND}"}
         with explaining_refusal(mountpoint):
-            llfuse.init(handlers, str(mountpoint), all_options)
+            llfuse.init(handlers, str(mountpoint), {*llfuse.default_options, *options})
         try:
             llfuse.main(workers=WORKERS)
         finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rosefs.fuse import checks
+from rosefs.fuse import checks, kernel
 from rosefs.fuse.kernel import mount_at
 from rosefs.fuse.mount import (
     BINDINGS,
@@ -113,6 +113,15 @@ def test_unmount_by_another_program_ends_the_process_well(mount: Mounted) -> Non
     assert mount.process.wait(HARD_LIMIT) == 0
 
 
+def test_unmount_as_an_ordinary_user_does_it(mount: Mounted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with (mount.path / "song").open("rb"), pytest.raises(UnmountError, match=r"fusermount3?: .*busy"):
+        unmount(mount.path)
+    unmount(mount.path)
+    assert mount_at(mount.path) is None
+    assert mount.process.wait(HARD_LIMIT) == 0
+
+
 def test_unmount_finds_the_mount_by_a_link_and_by_a_relative_path(
     mount: Mounted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +188,21 @@ def test_what_on_ready_raises_ends_the_mount(tmp_path: Path, binding: str, need_
     assert ran.returncode == 1
     assert ran.stderr.endswith("ZeroDivisionError: division by zero\n")
     assert mount_at(tmp_path / "mnt") is None
+
+
+def test_the_kernel_is_told_how_many_read_aheads_to_have_under_way(
+    mount: Mounted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = mount_at(mount.path)
+    assert found is not None
+    assert found.minor == os.minor(mount.path.stat().st_dev)
+    setting = tmp_path / str(found.minor) / "max_background"
+    monkeypatch.setattr(kernel, "_CONNECTIONS", tmp_path)
+    kernel.raise_max_background(mount.path, 64)  # where /sys has no such thing
+    setting.parent.mkdir()
+    kernel.raise_max_background(mount.path, 64)
+    assert setting.read_text() == "64"
+    assert caplog.records == []
 
 
 # What is refused ------------------------------------------------------------------------------------------
@@ -257,6 +281,24 @@ def test_a_mount_that_the_kernel_refuses_is_explained(tmp_path: Path, binding: s
     assert re.fullmatch(
         r".*/mnt: the mount was refused: fusermount3?: mount failed: .*\n", (tmp_path / "log").read_text()
     )
+
+
+def test_where_users_may_mount_is_explained_when_that_may_be_the_reason(tmp_path: Path) -> None:
+    @checks.explaining_refusal(tmp_path / "mnt")
+    def mount() -> None:
+        os.write(2, b"fusermount3: mount failed: Permission denied\n")
+        raise RuntimeError("fuse_session_mount failed")
+
+    with pytest.raises(MountError, match=r"mnt: the mount was refused: fusermount3: .*\(AppArmor"):
+        mount()
+
+
+def test_what_is_said_without_a_refusal_is_passed_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with checks.explaining_refusal(tmp_path):
+        os.write(2, b"fusermount3: a warning\n")
+    assert capsys.readouterr().err == "fusermount3: a warning\n"
 
 
 @pytest.mark.parametrize(("uid", "conf", "refused"), [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.memory_tree import Content, MemoryTree
-from tests.support.mounts import Mounted, mounted
+from tests.support.mounts import SHARED_LIMIT, Mounted, mounted
 from tests.support.writes import WRITES
 
 pytestmark = pytest.mark.usefixtures("need_fuse")
@@ -23,7 +23,8 @@ def mount(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, binding: str
 ) -> Iterator[Mounted]:
     tree = partial(MemoryTree, CONTENT)
-    with mounted(tree, tmp_path_factory.mktemp("tree"), binding, read_only=request.param) as mount:
+    directory = tmp_path_factory.mktemp("tree")
+    with mounted(tree, directory, binding, read_only=request.param, hard_limit=SHARED_LIMIT) as mount:
         yield mount
 
 

@@ -1,6 +1,6 @@
 """Real mounts for tests, each served by a process of its own and gone when its block ends, whatever happens.
 
-A mount that hangs cannot hang the tests: after ``HARD_LIMIT`` seconds its process is killed, which makes
+A mount that hangs cannot hang the tests: when its hard limit is over, its process is killed, which makes
 every request on it fail. What the process logs as a warning or worse fails the test, unless it is expected.
 """
 
@@ -26,6 +26,8 @@ from rosefs.vfs.filesystem import FileSystem
 
 REPOSITORY = Path(__file__).parents[2]
 HARD_LIMIT = 60.0
+SHARED_LIMIT = 600.0
+"""The hard limit of mounts that the tests of a module share."""
 
 _BAD_NEWS = re.compile(r"^(WARNING|ERROR|CRITICAL|Traceback|Exception ignored)", re.MULTILINE)
 
@@ -84,6 +86,7 @@ def mounted(
     timeouts: Timeouts | None = None,
     read_only: bool = True,
     expects_log: Sequence[str] = (),
+    hard_limit: float = HARD_LIMIT,
 ) -> Iterator[Mounted]:
     """Mounts a tree at ``tmp_path / "mnt"`` while the block runs.
 
@@ -94,13 +97,14 @@ def mounted(
         timeouts: How long the kernel may keep answers, unless the usual ones are meant.
         read_only: Whether the kernel itself refuses to change anything.
         expects_log: Patterns of the lines that may, and must, be logged as a warning or worse.
+        hard_limit: Seconds until the process is killed; more than the usual for a mount that many tests share.
     """
     mountpoint, source, log_path = tmp_path / "mnt", tmp_path / "source", tmp_path / "serve.log"
     mountpoint.mkdir(exist_ok=True)
     source.mkdir(exist_ok=True)
     options = MountOptions(source=source, read_only=read_only, timeouts=timeouts or Timeouts())
     process = start_serving(make, mountpoint, binding, options=options, log_path=log_path)
-    watchdog = threading.Timer(HARD_LIMIT, process.kill)
+    watchdog = threading.Timer(hard_limit, process.kill)
     watchdog.start()
     try:
         wait_until_ready(process, log_path)
@@ -112,10 +116,15 @@ def mounted(
 
 
 def mounted_library(
-    c: Config, tmp_path: Path, binding: str, settings: VfsSettings | None = None
+    c: Config,
+    tmp_path: Path,
+    binding: str,
+    settings: VfsSettings | None = None,
+    *,
+    hard_limit: float = HARD_LIMIT,
 ) -> AbstractContextManager[Mounted]:
     """Mounts the library of a configuration, whose cache is up to date: see :func:`mounted`."""
-    return mounted(LibraryTree(c, settings or VfsSettings()), tmp_path, binding)
+    return mounted(LibraryTree(c, settings or VfsSettings()), tmp_path, binding, hard_limit=hard_limit)
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> None:
