@@ -156,8 +156,9 @@ def _entries(data: bytes) -> list[Entry]:
 
 def _restore(release_dir: Path, file: Path, entry: Entry) -> None:
     """Puts the old bytes back if a file is torn: its spans a mixture of old and new ones."""
-    if ".." in file.parts or not file.parent.resolve().is_relative_to(release_dir.resolve()):
-        return  # no journal of ours names such a file
+    real = os.path.realpath(release_dir)
+    if os.path.commonpath((real, os.path.realpath(file.parent))) != real:
+        return  # no journal of ours names a file outside
     fd = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(fd)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+BEING_WRITTEN = "another program is writing to it"
+
 _REFUSALS: tuple[type[Exception], ...] = (PlanError, *BROKEN_FILE_ERRORS)
 
 
@@ -102,6 +104,13 @@ def expect_only_ids_changed(plan: Plan, new: RawTags) -> None:
         raise TagWriteError(plan.path, "more than the ids would change")
 
 
+def is_inside(release_dir: Path, path: Path) -> bool:
+    """Says whether a file is in a release's directory by its name, and does not leave it through links."""
+    real = os.path.realpath(release_dir)
+    real_parent = os.path.realpath(path.parent)
+    return path.is_relative_to(release_dir) and os.path.commonpath((real, real_parent)) == real
+
+
 def plan_write(release_dir: Path, write: IdWrite) -> Plan:
     """Reads a file and plans how to put the ids into it.
 
@@ -109,7 +118,7 @@ def plan_write(release_dir: Path, write: IdWrite) -> Plan:
         TagWriteError: The file must not be written, or cannot be.
     """
     path = write.path
-    if not path.parent.resolve().is_relative_to(release_dir.resolve()):
+    if not is_inside(release_dir, path):
         raise TagWriteError(path, "it lies outside the release's directory")
     try:
         fd = open_audio(path, os.O_RDONLY)
@@ -125,7 +134,7 @@ def plan_write(release_dir: Path, write: IdWrite) -> Plan:
             # Renaming over it would work, but whoever made it read-only meant it.
             raise TagWriteError(path, os.strerror(errno.EACCES))
         if is_open_for_writing(fd):
-            raise TagWriteError(path, "another program is writing to it")
+            raise TagWriteError(path, BEING_WRITTEN)
         try:
             kind = kind_of(path.suffix, file)
             raw = kind.read(file)

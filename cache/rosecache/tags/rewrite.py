@@ -18,7 +18,14 @@ from rosecache.errors import TagWriteError, UnreadableAudioError
 from rosecache.tags.attributes import keep_attributes
 from rosecache.tags.journal import REWRITE_PREFIX, claim, flush_directory, write_all
 from rosecache.tags.patches import BLOCK, Patch
-from rosecache.tags.plans import Plan, expect_only_ids_changed, expect_unchanged, open_audio
+from rosecache.tags.plans import (
+    BEING_WRITTEN,
+    Plan,
+    expect_only_ids_changed,
+    expect_unchanged,
+    is_open_for_writing,
+    open_audio,
+)
 from rosecache.tags.reading import read_raw
 
 _CANNOT_COPY = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM)
@@ -100,8 +107,14 @@ def _verify(plan: Plan, path: Path) -> None:
 
 
 def _rename(version: _NewVersion) -> None:
-    """Puts the new version in the old file's place, unless that has changed since it was read."""
-    expect_unchanged(version.plan, os.lstat(version.plan.path))
+    """Puts the new version in the old file's place, unless that has changed, or is about to be."""
+    source = open_audio(version.plan.path, os.O_RDONLY)
+    try:
+        expect_unchanged(version.plan, os.fstat(source))
+        if is_open_for_writing(source):
+            raise TagWriteError(version.plan.path, BEING_WRITTEN)
+    finally:
+        os.close(source)
     os.replace(version.path, version.plan.path)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import random
 import resource
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +19,9 @@ from rosecache.errors import UnreadableAudioError
 from rosecache.tags import IdWrite, read_ids, read_tags, write_ids
 from tests.support.audio import FIXTURES, FORMATS, PICTURE, decoded_md5, make_track
 from tests.support.variants import VARIANTS, id3_frame, id3_tag, with_id3
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 IDS = ("018b6514-6fb7-7cc6-9d23-8eaf0b1beee8", "018b268e-ef68-7180-a01e-19bc3fdf970e")
 
@@ -150,6 +156,31 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "02.mp3").mkdir()
     with pytest.raises(UnreadableAudioError, match="regular file"):
         read_tags(tmp_path / "02.mp3")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_disk_that_fails_is_the_systems_error(
+    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library on a failing disk is not a library of broken files."""
+    path = make_track(tmp_path / f"01.{format}", comment="x" * 5000)
+
+    class FailingDisk(io.FileIO):
+        reads = 0
+
+        def readinto(self, buffer: WriteableBuffer, /) -> int:
+            self.reads += 1
+            if self.reads > 1:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().readinto(memoryview(buffer)[:4096]) or 0
+
+        def readall(self) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(io, "FileIO", FailingDisk)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        read_tags(path)
+    assert caught.value.errno == errno.EIO
 
 
 def test_file_that_is_gone_is_the_systems_error(tmp_path: Path) -> None:

@@ -255,7 +255,7 @@ def test_order_of_flac_blocks_stays(order: str, tmp_path: Path) -> None:
     assert subprocess.run(["flac", "-t", "-s", path], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("room", range(100, 120))
+@pytest.mark.parametrize("room", [0, 100, 102, 103, 104, 107, 108, 109, 2000])
 def test_flac_padding_of_about_the_needed_size(room: int, tmp_path: Path) -> None:
     path = make_track(tmp_path / "01.flac")
     blocks, audio = flac_blocks(path)
