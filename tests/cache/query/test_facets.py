@@ -156,5 +156,5 @@ def test_label_exists(library: Config) -> None:
 
 
 def test_facets_of_an_empty_cache(c: Config) -> None:
-    assert list_artists(c) == list_genres(c) == list_descriptors(c) == list_labels(c) == []
+    assert (list_artists(c), list_genres(c), list_descriptors(c), list_labels(c)) == ([], [], [], [])
     assert not genre_exists(c, "Pop")

@@ -172,6 +172,16 @@ def test_search_finds_no_aliases_and_no_parent_genres(library: Config) -> None:
     c = msgspec.structs.replace(library, artist_aliases=(ArtistAlias("Collective", ("Sigur Rós",)),))
     assert found_releases(c, "collective") == []
     assert found_releases(c, "Sigur") == ["a"]
+    named = msgspec.structs.replace(library, artist_aliases=(ArtistAlias("Deluxe", ("Sigur Rós",)),))
+    assert found_releases(named, "Deluxe", "edition") == ["a"]
+    assert found_releases(named, "Deluxe", "releaseartist") == []
+
+
+def test_case_that_sqlite_does_not_know_makes_no_difference(c: Config) -> None:
+    # Cherokee got its small letters, and Georgian its capitals, after SQLite's table of case was made.
+    store(c, release_row("r", title="ᎠᎡᎢᎣ", edition="აბგდ", tracks=[track_row("t")]))
+    for pattern in ("ᎠᎡᎢᎣ", "ꭰꭱꭲꭳ", "ꭰᎡꭲ", "ᲐᲑᲒᲓ", "აბგ"):
+        assert found_releases(c, pattern) == ["r"]
 
 
 def test_an_unknown_field_is_an_error(library: Config) -> None:
