@@ -23,7 +23,7 @@ from rosecache.update.job import Options
 from rosecache.update.lists import COLLAGES, PLAYLISTS, update_lists
 from rosecache.update.pool import update_releases
 from rosecache.update.report import Problem, Progress, Report, problem, reason_of
-from rosecache.update.walk import Listing, list_files, list_release_directories
+from rosecache.update.walk import Listing, list_files, list_release_directories, may_be_release
 
 logger = logging.getLogger(__name__)
 
@@ -136,29 +136,33 @@ class _Found:
 def _find_all(c: Config, force: bool, report: Report) -> _Found:
     with connect(c) as connection:
         stamps = _stamps(connection)
-    try:
-        names = list_release_directories(c)
-    except FileNotFoundError as error:
-        if not force:
-            raise SourceDirectoryError(
-                f"{c.music_source_dir} does not exist. If it is on a disk that is not mounted, mount it; "
-                "nothing was removed from the cache"
-            ) from error
-        names = []
-    except OSError as error:
-        raise SourceDirectoryError(f"{c.music_source_dir} cannot be read: {reason_of(error)}") from error
-    if not names and stamps and not force:
-        reason = (
-            "is empty, although the cache knows releases of it: nothing was removed (force to believe it)"
-        )
-        report.problems.append(problem(c.music_source_dir, reason))
-        return _Found()
+    names = _list_source(c, force)
     found = _compare(c, names, stamps, force, report)
     found.gone = sorted(stamps.keys() - set(names))
+    if not report.seen and stamps and not force:
+        report.problems.append(problem(c.music_source_dir, _SUDDENLY_EMPTY))
+        return _Found()
     report.problems += _known_problems(
         c, stamps.keys() - set(found.first) - set(found.later) - set(found.gone)
     )
     return found
+
+
+_SUDDENLY_EMPTY = "holds no release, although the cache knows some: nothing was removed (force to believe it)"
+
+
+def _list_source(c: Config, force: bool) -> list[bytes]:
+    try:
+        return list_release_directories(c)
+    except FileNotFoundError as error:
+        if force:
+            return []
+        raise SourceDirectoryError(
+            f"{c.music_source_dir} does not exist. If it is on a disk that is not mounted, mount it; "
+            "nothing was removed from the cache"
+        ) from error
+    except OSError as error:
+        raise SourceDirectoryError(f"{c.music_source_dir} cannot be read: {reason_of(error)}") from error
 
 
 def _find_some(c: Config, release_dirs: Iterable[Path], force: bool, report: Report) -> _Found:
@@ -168,6 +172,7 @@ def _find_some(c: Config, release_dirs: Iterable[Path], force: bool, report: Rep
         if path.parent != c.music_source_dir:
             raise ValueError(f"{directory} is not directly below {c.music_source_dir}")
         names.append(os.fsencode(path.name))
+    names = [name for name in names if may_be_release(c, name)]
     with connect(c) as connection:
         stamps = _stamps(connection)
     existing = [
@@ -175,6 +180,9 @@ def _find_some(c: Config, release_dirs: Iterable[Path], force: bool, report: Rep
     ]
     found = _compare(c, sorted(set(existing)), stamps, force, report)
     found.gone = sorted(set(names) - set(existing))
+    if found.gone and not force and not _list_source(c, force) and stamps.keys() - set(names):
+        found.gone = []
+        report.problems.append(problem(c.music_source_dir, _SUDDENLY_EMPTY))
     return found
 
 

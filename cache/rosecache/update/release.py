@@ -25,7 +25,7 @@ from rosecache.update.renames import rename_source
 from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.rows import FileRow, ReleaseRow, load_release
 from rosecache.update.store import remove_release, store_release
-from rosecache.update.walk import FoundFile, Listing, list_files
+from rosecache.update.walk import FoundFile, Listing, list_files, shown_elsewhere
 
 logger = logging.getLogger(__name__)
 
@@ -98,13 +98,23 @@ def update_release(
         path = _full_path(c, directory)
         outcome = Outcome()
         try:
+            original = shown_elsewhere(c, directory)
+            if original is not None:
+                reason = f"a link to what is a release already: {os.fsdecode(original)}"
+                outcome.problems.append(problem(path, reason))
+                outcome.evicted = _evict(c, directory)
+                return outcome
             listing = list_files(path)
             if listing.leftovers:
                 found = recover(Path(os.fsdecode(path)))
                 outcome.problems += [Problem(error.path, error.reason) for error in found]
                 listing = list_files(path)
         except (FileNotFoundError, NotADirectoryError):
-            outcome.evicted = _evict(c, directory)
+            if os.path.islink(path) and not force and _is_known(c, directory):
+                reason = "the link leads nowhere: kept, since a disk may not be mounted (force to believe it)"
+                outcome.problems.append(problem(path, reason))
+            else:
+                outcome.evicted = _evict(c, directory)
             return outcome
         except OSError as error:
             # Not to be read is not to be gone: the cache keeps what it has.
@@ -117,13 +127,20 @@ def update_release(
         return outcome
 
 
-def _evict(c: Config, directory: bytes) -> bool:
+def _is_known(c: Config, directory: bytes) -> bool:
     with connect(c) as connection:
+        return load_release(connection, directory=directory) is not None
+
+
+def _evict(c: Config, directory: bytes) -> bool:
+    if not _is_known(c, directory):
+        return False
+    with connect(c) as connection, transaction(connection):
+        # Once more, since another process may have found the release under another name just now.
         known = load_release(connection, directory=directory)
         if known is None:
             return False
-        with transaction(connection):
-            remove_release(connection, known)
+        remove_release(connection, known)
     logger.info("evicted release %s", os.fsdecode(directory))
     return True
 

@@ -60,7 +60,8 @@ def remove_release(connection: sqlite3.Connection, row: ReleaseRow) -> None:
     """Removes a release that is gone from the disk."""
     found = connection.execute("SELECT key FROM releases WHERE id = ?", (row.id,)).fetchone()
     _remove_key(connection, found["key"])
-    _note_losses(connection, _listings(row) | {("release", "")}, time.time_ns())
+    # A time in the future, which a file can have, does not go back either.
+    _note_losses(connection, _listings(row) | {("release", "")}, max(time.time_ns(), row.mtime + 1))
     _feed(connection, row.id, "removed")
 
 

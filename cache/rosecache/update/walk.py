@@ -5,9 +5,11 @@ One directory walk and one ``stat`` per file. Reads no file, knows nothing of th
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,18 +56,55 @@ def make_stamp(files: Sequence[FoundFile]) -> bytes:
 def list_release_directories(c: Config) -> list[bytes]:
     """Returns the names of the directories that may be releases, sorted.
 
+    One of which nobody can tell what it is now, such as a link into a disk that fails, is among them.
+
     Raises OSError if the source directory cannot be read.
     """
-    ignored = {os.fsencode(name) for name in c.ignore_release_directories} | {b"!collages", b"!playlists"}
     names = []
     with os.scandir(os.fsencode(c.music_source_dir)) as entries:
         for entry in entries:
-            if entry.name in ignored or entry.name.startswith(IN_PROGRESS):
+            if not may_be_release(c, entry.name):
                 continue
-            if entry.is_dir():
+            try:
+                is_directory = entry.is_dir()
+            except OSError:
+                is_directory = True
+            if is_directory:
                 names.append(entry.name)
     names.sort()
     return names
+
+
+def may_be_release(c: Config, name: bytes) -> bool:
+    """Tells whether a directory of this name can be a release: not if it is ours, ignored or in progress."""
+    return name not in reserved_names(c) and not name.startswith(IN_PROGRESS)
+
+
+def reserved_names(c: Config) -> frozenset[bytes]:
+    """Returns the names below the source directory that are never a release's."""
+    return frozenset([*map(os.fsencode, c.ignore_release_directories), b"!collages", b"!playlists"])
+
+
+def shown_elsewhere(c: Config, name: bytes) -> bytes | None:
+    """Returns what a linked release directory shows a second time, or None if it is a release of its own.
+
+    A link into the source directory, or around it, has the files of other releases; of several links to one
+    directory only the first by name counts. Taken for a copy, such a release would get new ids, and the
+    release whose files they are would lose its own.
+    """
+    source = os.fsencode(c.music_source_dir)
+    path = os.path.join(source, name)
+    if not os.path.islink(path):
+        return None
+    target, top = os.path.realpath(path), os.path.realpath(source)
+    if os.path.commonpath([target, top]) in (target, top):
+        return target
+    with os.scandir(source) as entries:
+        links = sorted(
+            entry.name for entry in entries if entry.is_symlink() and may_be_release(c, entry.name)
+        )
+    first = next((link for link in links if os.path.realpath(os.path.join(source, link)) == target), name)
+    return None if first == name else os.path.join(source, first)
 
 
 def list_files(directory: bytes) -> Listing:
@@ -93,7 +132,9 @@ class _Walk:
         self.mtime = 0
 
     def walk(self, directory: bytes, prefix: bytes, depth: int) -> None:
-        self.mtime = max(self.mtime, os.stat(directory).st_mtime_ns)
+        status = os.stat(directory)
+        # The inode's time says when the directory came here, also for one whose files are old.
+        self.mtime = max(self.mtime, status.st_mtime_ns, status.st_ctime_ns)
         below = []
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -106,7 +147,8 @@ class _Walk:
                     self.add(entry, prefix)
         if depth < _MAX_DEPTH:
             for name in below:
-                self.walk(directory + b"/" + name, prefix + name + b"/", depth + 1)
+                with suppress(FileNotFoundError, NotADirectoryError):  # moved meanwhile, the rest was not
+                    self.walk(directory + b"/" + name, prefix + name + b"/", depth + 1)
 
     def add(self, entry: os.DirEntry[bytes], prefix: bytes) -> None:
         try:
@@ -115,6 +157,10 @@ class _Walk:
             status = entry.stat()
         except FileNotFoundError:
             return
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return  # a link that leads round in a circle is no file
+            raise
         self.files.append(
             FoundFile(prefix + entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         )

@@ -448,6 +448,7 @@ def test_get_release_gives_what_the_update_stored(c: Config) -> None:
 
 def test_some_releases_only(c: Config) -> None:
     one, two = make_release(c.music_source_dir, "One"), make_release(c.music_source_dir, "Two")
+    make_release(c.music_source_dir, "Untouched")
     assert update_cache_for_releases(c, [one]).changed == 1
     assert [release.source_path for release in list_releases(c)] == [one]
     update_cache_for_releases(c, [two])
