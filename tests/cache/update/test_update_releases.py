@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from rosecache.search import search_tracks
 
 from rosecache.changes import changes_since, current_position
 from rosecache.config import Config
@@ -21,6 +20,7 @@ from rosecache.database import close_connections, connect, database_path
 from rosecache.errors import SourceDirectoryError
 from rosecache.query.releases import get_release, list_releases
 from rosecache.query.tracks import list_tracks
+from rosecache.search import search_tracks
 from rosecache.tags import read_tags
 from rosecache.update import assign, content, update_cache, update_cache_for_releases
 from tests.support.audio import FORMATS, make_release, make_track, set_tags
