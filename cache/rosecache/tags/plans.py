@@ -130,7 +130,7 @@ def plan_write(release_dir: Path, write: IdWrite) -> Plan:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise TagWriteError(path, "not a regular file")
-        if not os.access(path, os.W_OK):
+        if not os.access(path, os.W_OK, effective_ids=True):
             # Renaming over it would work, but whoever made it read-only meant it.
             raise TagWriteError(path, os.strerror(errno.EACCES))
         if is_open_for_writing(fd):
