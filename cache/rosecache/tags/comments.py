@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from rosecache.tags.fields import FIELDS
 from rosecache.tags.patches import PlanError
 
-_LARGEST = 2**32 - 1
-
 
 def empty_comments() -> bytes:
     """Returns a comment structure without comments."""
