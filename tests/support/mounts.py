@@ -121,10 +121,12 @@ def mounted_library(
     binding: str,
     settings: VfsSettings | None = None,
     *,
+    timeouts: Timeouts | None = None,
     hard_limit: float = HARD_LIMIT,
 ) -> AbstractContextManager[Mounted]:
     """Mounts the library of a configuration, whose cache is up to date: see :func:`mounted`."""
-    return mounted(LibraryTree(c, settings or VfsSettings()), tmp_path, binding, hard_limit=hard_limit)
+    tree = LibraryTree(c, settings or VfsSettings())
+    return mounted(tree, tmp_path, binding, timeouts=timeouts, hard_limit=hard_limit)
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> None:
