@@ -83,7 +83,9 @@ class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def named_views(self) -> tuple[tuple[ViewKey, str], ...]:
         """The views shown with the names of their directories, in order."""
         named = [view if isinstance(view, ViewSetting) else ViewSetting(view) for view in self.views]
-        return tuple((view.view, view.name or VIEW_NAMES[view.view]) for view in named)
+        return tuple(
+            (view.view, VIEW_NAMES[view.view] if view.name is None else view.name) for view in named
+        )
 
     def lists(self, facet: str, value: str) -> bool:
         """Tells whether white- and blacklist let a facet's view (``artists`` …) list a value."""

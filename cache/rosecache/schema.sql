@@ -159,7 +159,8 @@ CREATE INDEX changes_by_id ON changes (kind, id);
 
 -- When a listing lost something that took no newer time with it: a directory's mtime never goes back.
 CREATE TABLE losses (
-    kind  TEXT NOT NULL,                   -- release | new | artist | genre | descriptor | label | loose_track
+    kind  TEXT NOT NULL,                   -- release | new | artist | genre | descriptor | label | loose_track |
+                                           -- collage | playlist
     value TEXT NOT NULL,                   -- the artist, genre …; empty for the kinds that have one listing
     at    INTEGER NOT NULL,
     PRIMARY KEY (kind, value)

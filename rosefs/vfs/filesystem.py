@@ -22,7 +22,7 @@ from rosefs.vfs.errors import (
 from rosefs.vfs.freshness import Freshness
 from rosefs.vfs.handles import Content, DirectoryHandle, FileHandle, GeneratedContent, Handles, SourceContent
 from rosefs.vfs.inodes import Inode, Inodes
-from rosefs.vfs.model import Attributes, DirectoryEntry, OpenFile
+from rosefs.vfs.model import Attributes, Counters, DirectoryEntry, OpenFile
 from rosefs.vfs.nodes import DirectoryNode, FileNode, Key, Node
 from rosefs.vfs.tree import Tree
 from rosefs.vfs.xattrs import get_attribute, list_attributes
@@ -195,6 +195,10 @@ class FileSystem:
             return os.statvfs(self._c.music_source_dir)
         except OSError as error:
             raise SourceIOError(error.errno or 0, f"{self._c.music_source_dir}: {error.strerror}") from error
+
+    def counters(self) -> Counters:
+        """Returns how much is in memory, and how much work was done."""
+        return Counters(len(self._inodes), len(self._tree), len(self._handles), self._tree.namer.evaluations)
 
     def close(self) -> None:
         """Closes what is still open. Nothing may be asked afterwards."""

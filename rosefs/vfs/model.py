@@ -50,3 +50,17 @@ class OpenFile:
 
     handle: int
     keep_cache: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a file system keeps in memory and has done, for tests and benchmarks.
+
+    ``evaluations`` counts the name templates that were evaluated since it was made; the others are numbers
+    of what is there now.
+    """
+
+    inodes: int
+    directories: int
+    handles: int
+    evaluations: int

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from rosecache.locks import lock
 from rosecache.templates import UNKNOWN_RELEASE, UNKNOWN_TITLE
 from rosecache.update.report import Problem, Report, reason_of
 from rosecache.update.rows import mapping_of
-from rosecache.update.store import feed
+from rosecache.update.store import feed, note_losses
 from rosecache.update.walk import FoundFile, make_stamp
 
 logger = logging.getLogger(__name__)
@@ -260,6 +261,7 @@ def _evict(c: Config, kind: Kind, name: str) -> bool:
         with transaction(connection):
             gone = connection.execute(f"DELETE FROM {kind.name}s WHERE name = ?", (name,)).rowcount
             if gone:
+                note_losses(connection, [(kind.name, name)], time.time_ns())
                 feed(connection, kind.name, name, "removed")
     logger.info("evicted %s %s", kind.name, name)
     return bool(gone)

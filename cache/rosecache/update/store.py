@@ -51,7 +51,7 @@ def store_release(connection: sqlite3.Connection, row: ReleaseRow, known: Releas
     key = _store_columns(connection, row, mtime, metahash, stored)
     _store_parts(connection, key, row)
     if known is not None:
-        _note_losses(connection, _listings(known) - _listings(row), mtime)
+        note_losses(connection, _listings(known) - _listings(row), mtime)
     _feed(connection, row.id, "added" if stored is None else "changed")
     return True
 
@@ -61,7 +61,7 @@ def remove_release(connection: sqlite3.Connection, row: ReleaseRow) -> None:
     found = connection.execute("SELECT key FROM releases WHERE id = ?", (row.id,)).fetchone()
     _remove_key(connection, found["key"])
     # A time in the future, which a file can have, does not go back either.
-    _note_losses(connection, _listings(row) | {("release", "")}, max(time.time_ns(), row.mtime + 1))
+    note_losses(connection, _listings(row) | {("release", "")}, max(time.time_ns(), row.mtime + 1))
     _feed(connection, row.id, "removed")
 
 
@@ -260,7 +260,8 @@ def _listings(row: ReleaseRow) -> set[tuple[str, str]]:
     return listings
 
 
-def _note_losses(connection: sqlite3.Connection, lost: set[tuple[str, str]], at: int) -> None:
+def note_losses(connection: sqlite3.Connection, lost: Iterable[tuple[str, str]], at: int) -> None:
+    """Remembers when listings, as (kind, value) of the table ``losses``, lost something."""
     connection.executemany(
         "INSERT INTO losses VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
         [(kind, value, at) for kind, value in lost],

@@ -1,0 +1,38 @@
+"""What tests of the tree share."""
+
+from __future__ import annotations
+
+import pytest
+
+from rosecache.config import Config
+from rosecache.update import update_cache
+from tests.support.audio import make_release
+from tests.support.browsing import Browser
+
+
+@pytest.fixture
+def library(c: Config) -> Config:
+    """Three releases that are not new, in the cache: of LOONA, BLACKPINK, and a loose track of neither."""
+    source = c.music_source_dir
+    make_release(
+        source, "loona", tracks=2, cover=True, artist="LOONA", album="Hash", date="2018", genre="K-Pop",
+        label="BlockBerry", descriptor="Lush",
+    )  # fmt: skip
+    make_release(
+        source, "blackpink", tracks=1, format="mp3", artist="BLACKPINK", album="Square", date="2016",
+        genre="K-Pop;Hip Hop", label="YG", releasetype="single",
+    )  # fmt: skip
+    make_release(
+        source, "loose", tracks=1, artist="Nobody", album="Demo", label=None, releasetype="loosetrack"
+    )
+    update_cache(c)
+    for datafile in source.glob("*/.rose.*.toml"):
+        datafile.write_text('new = false\nadded_at = "2023-10-25T12:00:00-04:00"\n')
+    update_cache(c)
+    return c
+
+
+@pytest.fixture
+def browser(library: Config) -> Browser:
+    """The tree of the library, with the settings that everybody has."""
+    return Browser(library)

@@ -1,0 +1,191 @@
+"""What looking around costs: queries, evaluated templates, memory. Counted, since noise cannot move counts."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rosecache.config import Config, PathTemplates, TemplateSet
+from rosefs.vfs.model import ROOT_INODE
+from tests.support.browsing import Browser, counted_queries
+from tests.support.rows import release_row, store, store_collage, store_playlist, track_row
+
+RELEASES = 50
+
+
+@pytest.fixture
+def many(c: Config) -> Config:
+    """A library of fifty releases of two tracks each by five artists, in the cache only."""
+    rows = [
+        release_row(
+            f"release {number}",
+            title=f"Title {number:02}",
+            artists={"main": [f"Artist {number % 5}"]},
+            genres=["K-Pop"],
+            labels=[f"Label {number}"],
+            tracks=[track_row(f"track {number}-{disc}", disc, title=f"Song {disc}") for disc in "12"],
+        )
+        for number in range(RELEASES)
+    ]
+    store(c, *rows)
+    store_collage(c, "collage", *(row.id for row in rows))
+    store_playlist(c, "playlist", *(track.id for row in rows for track in row.tracks))
+    return c
+
+
+@pytest.mark.parametrize(
+    ("path", "queries"),
+    [
+        ("Releases", 1),
+        ("Releases - New", 1),
+        ("Artists/Artist 1", 1),
+        ("Genres/K-Pop", 3),  # how its children are written, and the releases
+        ("Loose Tracks", 1),
+        ("Artists", 2),  # the values, and when each changed last
+        ("Labels", 2),
+        ("Releases/!All Tracks", 2),  # the releases, and their tracks
+        ("Releases/Artist 1 - 2020. Title 01", 3),  # the release, its tracks, its other files
+        ("Collages/collage", 2),  # the members, and the releases
+        (
+            "Playlists/playlist",
+            6,
+        ),  # the playlist, its members, the tracks, their releases and totals, its cover
+    ],
+)
+def test_a_listing_costs_as_many_queries_whatever_it_lists(many: Config, path: str, queries: int) -> None:
+    browser = Browser(many)
+    number = browser.stat(path).inode
+    with counted_queries(many) as first:
+        handle = browser.fs.opendir(number)
+        entries = list(browser.fs.readdir(handle, 0))
+    assert entries or path in ("Releases - New", "Loose Tracks")
+    assert len(first) <= queries
+    with counted_queries(many) as again:
+        assert list(browser.fs.readdir(browser.fs.opendir(number), 0)) == entries
+        for entry in entries:
+            assert browser.fs.lookup(number, entry.name) == entry.attributes
+            assert browser.fs.getattr(entry.attributes.inode) == entry.attributes
+    assert again == []
+
+
+def test_a_path_to_a_track_asks_for_the_directories_on_the_way_only(many: Config) -> None:
+    browser = Browser(many)
+    browser.ls()
+    with counted_queries(many) as queries:
+        browser.stat("Artists/Artist 1/Artist 1 - 2020. Title 01/01. Song 1.mp3")
+    assert len(queries) <= 2 + 1 + 3
+    # Ten releases of the artist, and two tracks of one of them: nobody else's names were made.
+    assert browser.fs.counters().evaluations == 10 + 2
+
+
+def test_names_are_made_once_for_every_view_that_has_the_template(many: Config) -> None:
+    browser = Browser(many)
+    views = ["Releases", *(f"Artists/Artist {number}" for number in range(5)), "Genres/K-Pop", "Genres/Pop"]
+    views += [f"Labels/Label {number}" for number in range(RELEASES)]
+    for path in views:
+        browser.ls(path)
+    assert browser.fs.counters().evaluations == RELEASES
+    for path in views:
+        browser.ls(f"{path}/!All Tracks")
+    assert browser.fs.counters().evaluations == RELEASES + 2 * RELEASES
+
+
+def test_names_that_depend_on_their_place_are_made_once_for_each(many: Config) -> None:
+    templates = PathTemplates(genres=TemplateSet(release="{{ context.genre }} {{ releasetitle }}"))
+    browser = Browser(msgspec.structs.replace(many, path_templates=templates))
+    for _ in range(2):
+        browser.ls("Genres/K-Pop")
+        browser.ls("Genres/Pop")
+        browser.ls("Collages/collage")
+    assert browser.fs.counters().evaluations == 3 * RELEASES
+
+
+def test_after_a_retag_one_name_is_made_and_what_does_not_show_it_stays(many: Config) -> None:
+    browser = Browser(many)
+    for path in ("Releases", "Artists/Artist 1", "Artists/Artist 2", "Labels/Label 9"):
+        browser.ls(path)
+    untouched = [browser.stat(path).inode for path in ("Artists/Artist 2", "Labels/Label 9")]
+    store(many, release_row("release 1", title="New", artists={"main": ["Artist 1"]}, labels=["Label 1"]))
+    browser.clock.advance(1)
+    browser.fs.getattr(ROOT_INODE)
+    with counted_queries(many) as queries:
+        for number in untouched:
+            handle = browser.fs.opendir(number)
+            assert list(browser.fs.readdir(handle, 0))
+            browser.fs.releasedir(handle)
+    assert not [query for query in queries if "json_group_array" in query]  # no release was read
+    made = browser.fs.counters().evaluations
+    assert "Artist 1 - 2020. New" in browser.ls("Releases")
+    assert "Artist 1 - 2020. New" in browser.ls("Artists/Artist 1")
+    assert browser.fs.counters().evaluations == made + 1
+
+
+@pytest.mark.parametrize("name", [".Trash-1000", ".hidden", "folder.jpg", "._Releases", "Überhaupt nicht"])
+def test_a_missing_name_costs_no_query(many: Config, name: str) -> None:
+    browser = Browser(many)
+    paths = ["", "Releases", "Artists", "Artists/Artist 1", "Releases/Artist 1 - 2020. Title 01"]
+    numbers = [browser.stat(path).inode for path in paths]
+    for path in paths:
+        browser.ls(path)
+    with counted_queries(many) as queries:
+        assert not any(browser.exists(f"{path}/{name}" if path else name) for path in paths)
+    assert queries == []
+    assert len(numbers) == len(paths)
+
+
+def test_stat_of_everything_touches_no_disk(many: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    # There are no files at all: the rows are the cache's alone. Nothing is even tried.
+    touched: list[object] = []
+    source = os.fsencode(many.music_source_dir)
+    for name in ("stat", "lstat", "open", "scandir", "listdir"):
+        real = getattr(os, name)
+
+        def note(path: object, *arguments: object, real: object = real, **more: object) -> object:
+            if isinstance(path, str | bytes | Path) and os.fsencode(path).startswith(source):
+                touched.append(path)
+            assert callable(real)
+            return real(path, *arguments, **more)
+
+        monkeypatch.setattr(os, name, note)
+    assert len(dict(Browser(many).walk())) > 1000
+    assert touched == []
+
+
+def test_what_the_kernel_forgets_takes_no_memory(many: Config) -> None:
+    browser = Browser(many)
+    fs = browser.fs
+    releases = browser.stat("Releases").inode
+    handle = fs.opendir(releases)
+    listed = list(fs.readdir(handle, 0))
+    for entry in listed:
+        fs.remember(entry.attributes.inode)
+    fs.releasedir(handle)
+    assert fs.counters().inodes == 2 + len(listed)
+    for entry in listed:
+        fs.forget(entry.attributes.inode, 1)
+    fs.forget(releases, 1)
+    assert fs.counters().inodes == 1
+    assert fs.counters().directories == 1
+    assert fs.counters().handles == 0
+
+
+def test_many_threads_at_once(many: Config) -> None:
+    browser = Browser(many)
+    expected = sorted(path for path, _ in Browser(many).walk("Artists"))
+    found: list[list[str]] = []
+
+    def walk() -> None:
+        found.append(sorted(path for path, _ in browser.walk("Artists")))
+
+    threads = [threading.Thread(target=walk) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [expected] * 8
+    # Each listing was built by one thread, while the others waited for it.
+    assert browser.fs.counters().evaluations == RELEASES + 2 * RELEASES + 2 * RELEASES
