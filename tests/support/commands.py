@@ -1,0 +1,119 @@
+"""The program ``rosefs`` as its users have it: a process with a configuration file, that updates or mounts.
+
+For the end-to-end tests and the measurements. Nothing here knows what a mount shows. A mount is gone when its
+block ends, whatever happens in it.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomlkit
+
+from rosecache.config import Config
+from rosefs.fuse.kernel import mount_at
+from rosefs.fuse.mount import UnmountError, unmount
+from tests.support.mounts import Mounted
+
+PROGRAM = (sys.executable, "-c", "from rosefs.cli.main import main; main()")
+"""The command ``rosefs`` with this interpreter, wherever its script is installed."""
+
+_GOOD_NEWS = re.compile(r"rosefs: the cache is up to date: .*, 0 skipped\nrosefs: unmounted .*\n")
+"""All that a mount logs of a library that is in the cache and has no problems."""
+
+READY_SECONDS = 120.0
+HARD_LIMIT = 600.0
+"""Seconds until a mount is killed, which makes every request on it fail."""
+
+
+@dataclass(frozen=True)
+class Rosefs:
+    """The program, set up for one library."""
+
+    c: Config
+    config_path: Path
+
+    @classmethod
+    def set_up(cls, c: Config, config_path: Path, *, views: Sequence[str] | None = None) -> Rosefs:
+        """Writes a configuration file of where the library is, and of the views that a mount shows, or all."""
+        values: dict[str, object] = {
+            "music_source_dir": str(c.music_source_dir), "cache_dir": str(c.cache_dir), "max_proc": c.max_proc,
+        }  # fmt: skip
+        if views is not None:
+            values["vfs"] = {"views": list(views)}
+        config_path.write_text(tomlkit.dumps(values), encoding="utf-8")
+        return cls(c, config_path)
+
+    @property
+    def command(self) -> list[str]:
+        """The program with its own options."""
+        return [*PROGRAM, "--config", str(self.config_path)]
+
+    def run(self, *arguments: str | Path) -> str:
+        """Runs a command to its end and returns what it printed. Raises RuntimeError if it fails."""
+        ran = subprocess.run(
+            [*self.command, *map(str, arguments)],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=HARD_LIMIT, check=False,
+        )  # fmt: skip
+        if ran.returncode != 0:
+            raise RuntimeError(f"rosefs {' '.join(map(str, arguments))} failed:\n{ran.stderr}")
+        return ran.stdout
+
+    @contextmanager
+    def mount(self, mountpoint: Path, binding: str) -> Iterator[Mounted]:
+        """Mounts the library while the block runs; the mount point is made if need be.
+
+        The process logs to ``<mount point>.log``. It must end well, and have nothing to complain of there.
+
+        Raises:
+            RuntimeError: It does not mount, or not end as it should.
+        """
+        mountpoint.mkdir(exist_ok=True)
+        log_path = mountpoint.with_name(f"{mountpoint.name}.log")
+        arguments = [str(self.c.music_source_dir), str(mountpoint), "--foreground", "--fuse", binding]
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [*self.command, "mount", *arguments],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        watchdog = threading.Timer(HARD_LIMIT, process.kill)
+        watchdog.start()
+        try:
+            _wait_until_ready(process, log_path)
+            yield Mounted(mountpoint, process, log_path)
+            unmount(mountpoint)
+            status = process.wait(READY_SECONDS)
+        finally:
+            watchdog.cancel()
+            _end_by_force(process, mountpoint)
+        said = log_path.read_text()
+        if status != 0 or not _GOOD_NEWS.fullmatch(said):
+            raise RuntimeError(f"the mount ended with status {status}, and said:\n{said}")
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> None:
+    assert process.stdout is not None
+    answered, _, _ = select.select([process.stdout], [], [], READY_SECONDS)
+    line = process.stdout.readline() if answered else b""
+    if b"is mounted at" not in line:
+        raise RuntimeError(f"the mount did not come up:\n{log_path.read_text()}")
+
+
+def _end_by_force(process: subprocess.Popen[bytes], mountpoint: Path) -> None:
+    """Makes sure that neither the process nor the mount is left; does nothing if both are gone."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    if mount_at(mountpoint) is not None:
+        with suppress(UnmountError):
+            unmount(mountpoint, lazy=True)
+    assert process.stdout is not None
+    process.stdout.close()
