@@ -6,15 +6,16 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import rosecache
 from rosecache.config import Config
 from rosecache.database import database_path
-from rosefs.vfs.directories import Directory
+from rosefs.vfs.contents import ReleasesDirectory
+from rosefs.vfs.directories import Built
 from rosefs.vfs.freshness import INTERVAL
-from rosefs.vfs.nodes import Key
 from tests.support.audio import make_release, set_tags
 from tests.support.browsing import Browser
 from tests.support.library import UPDATE_PROGRAM, make_list
@@ -165,31 +166,71 @@ def test_a_database_that_was_replaced_is_read_anew(library: Config) -> None:
     before = listings(browser)
     times = {path: browser.stat(path).mtime for path in before}
     make_release(library.music_source_dir, "added", tracks=1, artist="LOONA", genre="K-Pop", label="YG")
-    for file in library.cache_dir.glob(f"{database_path(library).name}*"):
-        file.unlink()
+    replace_database(library)
     browser.update()
     assert listings(browser) == listings(Browser(library)) != before
     for path in before.keys() & listings(browser).keys():
         assert browser.stat(path).mtime >= times[path]
 
 
-def test_a_change_while_a_listing_is_built_is_not_lost(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    store(c, release_row("aaa", title="One"))
-    browser = Browser(c)
-    directory = type(browser.fs._tree.directory(Key("releases", "", "")))
-    build = directory.build
+def replace_database(c: Config) -> None:
+    for file in c.cache_dir.glob(f"{database_path(c).name}*"):
+        file.unlink()
 
-    def build_while_it_changes(self: Directory, generation: int) -> object:
-        built = build(self, generation)
-        monkeypatch.setattr(directory, "build", build)
-        store(c, release_row("bbb", title="Two"))
+
+def test_a_replaced_database_is_noticed_by_who_wrote_to_neither(library: Config) -> None:
+    # All that a connection can tell about itself is the same for both; only that it is another one tells.
+    with ThreadPoolExecutor(1) as thread:
+        browser = thread.submit(Browser, library).result()
+        assert len(thread.submit(browser.releases, "Releases").result()) == 2
         browser.clock.advance(1)
-        browser.stat("Artists")  # another request finds the change
+        assert len(thread.submit(browser.releases, "Releases").result()) == 2
+        replace_database(library)
+        make_release(library.music_source_dir, "added", tracks=1)
+        rosecache.update_cache(library)
+        browser.clock.advance(1)
+        assert len(thread.submit(browser.releases, "Releases").result()) == 3
+
+
+def test_a_time_does_not_go_back_with_another_database(c: Config) -> None:
+    paths = (
+        "",
+        "Releases",
+        "Artists",
+        "Artists/Artist",
+        "Artists/Artist/!All Tracks",
+        "Releases/Artist - 2020. Title",
+    )
+    store(c, release_row("aaa", mtime=9_000))
+    browser = Browser(c)
+    assert {browser.stat(path).mtime for path in paths} == {9_000}
+    replace_database(c)
+    store(c, release_row("aaa", mtime=5_000))
+    browser.clock.advance(1)
+    assert {browser.stat(path).mtime for path in paths} == {9_000}
+    assert Browser(c).stat("Artists").mtime == 5_000
+
+
+def test_a_change_while_a_listing_is_built_is_not_lost(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(c, release_row("aaa", labels=["X"]))
+    browser = Browser(c)
+    assert len(browser.releases("Labels/X")) == 1
+    store(c, release_row("bbb", labels=["X"]))
+    browser.clock.advance(1)
+    browser.stat("Labels/X")
+    build = ReleasesDirectory.build
+
+    def build_while_it_changes(self: ReleasesDirectory, generation: int) -> Built:
+        built = build(self, generation)
+        monkeypatch.setattr(ReleasesDirectory, "build", build)
+        store(c, release_row("bbb", labels=["Y"]))
+        browser.clock.advance(1)
+        browser.stat("Artists")  # another request finds the change, and no listing that it touches
         return built
 
-    monkeypatch.setattr(directory, "build", build_while_it_changes)
-    assert len(browser.releases("Releases")) == 1
-    assert len(browser.releases("Releases")) == 2
+    monkeypatch.setattr(ReleasesDirectory, "build", build_while_it_changes)
+    assert len(browser.releases("Labels/X")) == 2
+    assert len(browser.releases("Labels/X")) == 1
 
 
 def test_an_open_directory_neither_repeats_nor_loses_entries(c: Config) -> None:

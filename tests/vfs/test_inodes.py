@@ -121,6 +121,9 @@ def test_two_open_listings_of_a_directory_do_not_forget_for_each_other(browser: 
     fs.remember(entry.attributes.inode)
     fs.releasedir(one)
     assert fs.getattr(entry.attributes.inode)
+    fs.forget(entry.attributes.inode, 1)
+    with pytest.raises(StaleError):
+        fs.getattr(entry.attributes.inode)
 
 
 def test_forgetting_everything_leaves_nothing(browser: Browser) -> None:
