@@ -35,9 +35,14 @@ def parse_datafile_name(name: bytes) -> str | None:
     matched = _DATAFILE.fullmatch(name)
     if matched is None:
         return None
-    with suppress(ValueError):
-        return str(UUID(matched.group(1).decode("ascii")))
-    return None
+    return _canonical(matched.group(1).decode("ascii"))
+
+
+def _canonical(text: str) -> str | None:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -90,13 +95,16 @@ def read_release_datafile(path: Path) -> ReleaseDatafile:
         added_at = added_at.isoformat()
     if not isinstance(tracks, dict) or not all(isinstance(value, str) for value in tracks.values()):
         raise InvalidDatafileError(path, "tracks: expected a table of ids by path")
-    return ReleaseDatafile(new, added_at, tracks)
+    ids = {name: _canonical(value) for name, value in tracks.items()}
+    # As in a tag, what is no UUID is no id.
+    return ReleaseDatafile(new, added_at, {name: found for name, found in ids.items() if found is not None})
 
 
 def write_release_datafile(path: Path, values: ReleaseDatafile) -> None:
     """Sets a datafile's keys to those values that are not None; makes the file if there is none.
 
-    Everything else in the file stays. Raises as :func:`read_release_datafile` does.
+    Of the table of tracks exactly the given ids are left. Everything else in the file stays. Raises as
+    :func:`read_release_datafile` does.
     """
     import tomlkit  # slow to import, and most updates write no datafile
 
@@ -105,10 +113,10 @@ def write_release_datafile(path: Path, values: ReleaseDatafile) -> None:
         document["new"] = values.new
     if values.added_at is not None:
         document["added_at"] = values.added_at
-    if values.tracks:
-        if "tracks" not in document:
-            document["tracks"] = tomlkit.table()
-        table = document["tracks"]
+    if not values.tracks:
+        document.pop("tracks", None)
+    else:
+        table: Any = document.setdefault("tracks", tomlkit.table())
         for name in [name for name in table if name not in values.tracks]:
             del table[name]
         for name, identifier in values.tracks.items():

@@ -15,7 +15,6 @@ from datetime import datetime
 from enum import Enum, auto
 from pathlib import Path
 
-from rosecache.config import Config
 from rosecache.database import connect
 from rosecache.datafiles import (
     ReleaseDatafile,
@@ -24,11 +23,10 @@ from rosecache.datafiles import (
     read_release_datafile,
     write_release_datafile,
 )
-from rosecache.errors import InvalidDatafileError
+from rosecache.errors import InvalidDatafileError, TagWriteError
 from rosecache.tags import IdWrite, write_ids
-from rosecache.update.content import Content
+from rosecache.update.content import Request, is_unchanged
 from rosecache.update.identity import (
-    Claim,
     choose_release_id,
     derived_release_id,
     derived_track_id,
@@ -36,10 +34,9 @@ from rosecache.update.identity import (
     is_copy,
     is_known,
     new_id,
-    settle_claims,
 )
 from rosecache.update.report import Problem, problem, reason_of
-from rosecache.update.rows import ReleaseRow
+from rosecache.update.track_ids import kept_ids, table_of, without_carried
 from rosecache.update.walk import FoundFile, Listing
 
 logger = logging.getLogger(__name__)
@@ -57,27 +54,14 @@ class Verdict(Enum):
     FAILED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One release as it was found and read."""
-
-    c: Config
-    directory: bytes
-    path: bytes
-    listing: Listing
-    content: Content
-    known: ReleaseRow | None
-    force: bool
-    defer: bool
-    now: float
-
-
 @dataclass(slots=True)
 class Assigned:
     """The ids that a release and its tracks have from now on, and what was written for that."""
 
     verdict: Verdict = Verdict.READY
     release_id: str = ""
+    is_new_id: bool = False
+    """Nothing on the disk or in the cache has the release's id yet."""
     added_at: str = ""
     new: bool = True
     tracks: dict[bytes, str] = field(default_factory=dict)
@@ -101,10 +85,14 @@ class Assigned:
         return bool(self.datafiles)
 
 
-def datafile_ids(listing: Listing) -> list[str]:
-    """Returns the release ids that the datafiles of a directory name, sorted."""
-    parsed = (parse_datafile_name(file.path) for file in listing.files if b"/" not in file.path)
-    return sorted(identifier for identifier in parsed if identifier is not None)
+def datafile_names(listing: Listing) -> dict[str, bytes]:
+    """Returns the names of the datafiles of a directory by the release ids that they name, sorted by id."""
+    names: dict[str, bytes] = {}
+    for file in listing.files:
+        identifier = parse_datafile_name(file.path) if b"/" not in file.path else None
+        if identifier is not None and names.get(identifier) != os.fsencode(datafile_name(identifier)):
+            names[identifier] = file.path
+    return dict(sorted(names.items()))
 
 
 def assign_ids(request: Request) -> Assigned:
@@ -124,27 +112,26 @@ def assign_ids(request: Request) -> Assigned:
         if request.defer and _has_strangers(request, connection, assigned.release_id):
             assigned.verdict = Verdict.DEFER
             return assigned
-        kept = _settle_track_ids(request, connection, assigned.release_id, datafile)
-    fresh = _new_track_ids(request, assigned, kept)
-    assigned.tracks = {**kept, **fresh}
-    if _store_datafile(request, found_id, datafile, assigned) and request.c.write_ids_to_tags:
-        _write_tags(request, fresh, assigned)
-    elif request.c.write_ids_to_tags:
-        _derive_ids(request, fresh, assigned)
+        kept = kept_ids(request, connection, assigned.release_id, datafile.tracks)
+        fresh = _new_track_ids(request, assigned, kept)
+        assigned.tracks = {**kept, **fresh}
+        if not _store_datafile(request, connection, found_id, datafile, assigned):
+            for path in fresh if request.c.write_ids_to_tags else ():
+                _derive_id(request, connection, assigned, path)
+        elif request.c.write_ids_to_tags:
+            _write_tags(request, connection, fresh, assigned)
+            _clear_table(request, datafile, assigned)
     return assigned
 
 
 def _settle_release_id(request: Request, connection: sqlite3.Connection, assigned: Assigned) -> str | None:
     """Sets the release's id. Returns the id in the name of the datafile that is there, or None."""
-    datafiles = datafile_ids(request.listing)
+    datafiles = list(datafile_names(request.listing))
     first = request.content.paths[0]
     tags = request.content.read.get(first)
     tagged = tags.release_id if tags is not None else None
     cached = request.known.id if request.known is not None else None
     if not datafiles and tagged is not None:
-        if request.defer:
-            assigned.verdict = Verdict.DEFER
-            return None
         if not request.force:
             logger.info(
                 "skipped %s: its files name a release, but there is no datafile: somebody seems to be copying it",
@@ -152,23 +139,28 @@ def _settle_release_id(request: Request, connection: sqlite3.Connection, assigne
             )
             assigned.verdict = Verdict.SKIP
             return None
+        if request.defer:
+            assigned.verdict = Verdict.DEFER
+            return None
     found = choose_release_id(datafiles, tagged, cached)
     for other in datafiles:
         if other != found:
-            name = datafile_name(other)
+            name = datafile_names(request.listing)[other]
             assigned.problems.append(
-                problem(os.path.join(request.path, os.fsencode(name)), f"another datafile; {found} counts")
+                problem(os.path.join(request.path, name), f"another datafile; {found} counts")
             )
-    assigned.release_id = found or tagged or cached or new_id()
-    if is_copy(request.c, connection, request.directory, assigned.release_id):
-        assigned.release_id = new_id()
+    claimed = found or tagged or cached
+    if claimed is None or is_copy(request.c, connection, request.directory, claimed):
+        assigned.release_id, assigned.is_new_id = new_id(), True
+    else:
+        assigned.release_id = claimed
     return found
 
 
 def _read_datafile(request: Request, found_id: str | None, assigned: Assigned) -> ReleaseDatafile | None:
     if found_id is None:
         return ReleaseDatafile()
-    path = Path(os.fsdecode(request.path), datafile_name(found_id))
+    path = Path(os.fsdecode(os.path.join(request.path, datafile_names(request.listing)[found_id])))
     try:
         return read_release_datafile(path)
     except InvalidDatafileError as error:
@@ -188,58 +180,16 @@ def _has_strangers(request: Request, connection: sqlite3.Connection, release_id:
     )
 
 
-def _settle_track_ids(
-    request: Request, connection: sqlite3.Connection, release_id: str, datafile: ReleaseDatafile
-) -> dict[bytes, str]:
-    """Returns the files that keep the id that they claim, by path."""
-    stored = {track.path: track.id for track in request.known.tracks} if request.known else {}
-    claims = []
-    for path in request.content.paths:
-        if path in request.content.kept:
-            claims.append(Claim(path, request.content.kept[path].id, at_home=True, known=True))
-            continue
-        tags = request.content.read[path]
-        in_table = datafile.tracks.get(_table_key(path))
-        claimed = (tags.id or in_table) if request.c.write_ids_to_tags else (in_table or tags.id)
-        if claimed is not None:
-            known = stored.get(path) == claimed
-            claims.append(Claim(path, claimed, at_home=tags.release_id == release_id, known=known))
-    kept = settle_claims(claims)
-    held = ids_held_elsewhere(request.c, connection, request.directory, kept)
-    kept = {path: identifier for path, identifier in kept.items() if identifier not in held}
-    return kept | _known_by_place(request, stored, kept)
-
-
-def _known_by_place(
-    request: Request, stored: Mapping[bytes, str], kept: Mapping[bytes, str]
-) -> dict[bytes, str]:
-    """Returns ids of files that carry none: the cache knows the path or, without ids in tags, the file."""
-    free = {path: identifier for path, identifier in stored.items() if identifier not in kept.values()}
-    found = {}
-    files = {file.path: file for file in request.listing.files}
-    for path in request.content.paths:
-        if path in kept:
-            continue
-        if path in free and request.content.read[path].id is None:
-            found[path] = free.pop(path)
-        elif not request.c.write_ids_to_tags and request.known is not None:
-            for track in request.known.tracks:
-                same = (track.size, track.mtime) == (files[path].size, files[path].mtime)
-                if track.path in free and track.path not in files and same:
-                    found[path] = free.pop(track.path)
-                    break
-    return found
-
-
 def _new_track_ids(request: Request, assigned: Assigned, kept: Mapping[bytes, str]) -> dict[bytes, str]:
-    files = {file.path: file for file in request.listing.files}
     fresh = {}
-    known_here = request.known is not None and request.known.directory == request.directory
     for path in request.content.paths:
         if path in kept:
             continue
-        waits = request.c.write_ids_to_tags and known_here and not request.force
-        if waits and not _is_quiet(files[path], request.now):
+        if path in request.content.kept:
+            # Another release took its id a moment ago: to be read first, by the next update.
+            assigned.pending.add(path)
+            assigned.complete = False
+        elif request.c.write_ids_to_tags and _may_be_in_writing(request, path):
             assigned.pending.add(path)
             assigned.complete = False
             logger.info("left %s for later: it may still be being written", _full(request, path))
@@ -248,13 +198,29 @@ def _new_track_ids(request: Request, assigned: Assigned, kept: Mapping[bytes, st
     return fresh
 
 
+def _may_be_in_writing(request: Request, path: bytes) -> bool:
+    """Tells whether a file of a release that the cache knows has changed, and not been left alone since."""
+    known = request.known
+    if request.force or known is None or known.directory != request.directory:
+        return False
+    file = next((file for file in request.listing.files if file.path == path), None)
+    track = next((track for track in known.tracks if track.path == path), None)
+    if file is None or (track is not None and is_unchanged(file, track)):
+        return False
+    return not _is_quiet(file, request.now)
+
+
 def _is_quiet(file: FoundFile, now: float) -> bool:
     age = now - max(file.mtime, file.ctime) / 1e9
     return not 0 <= age < QUIET_SECONDS  # a time in the future says nothing about now
 
 
 def _store_datafile(
-    request: Request, found_id: str | None, datafile: ReleaseDatafile, assigned: Assigned
+    request: Request,
+    connection: sqlite3.Connection,
+    found_id: str | None,
+    datafile: ReleaseDatafile,
+    assigned: Assigned,
 ) -> bool:
     """Writes what the datafile lacks. Returns False, with a problem noted, if there is none and cannot be."""
     assigned.new = True if datafile.new is None else datafile.new
@@ -266,69 +232,95 @@ def _store_datafile(
     )
     wanted = replace(datafile, new=assigned.new, added_at=assigned.added_at)
     if not request.c.write_ids_to_tags:
-        wanted = replace(wanted, tracks=_table(request, assigned))
-    if wanted == datafile and found_id == assigned.release_id:
-        return True
+        wanted = replace(wanted, tracks=table_of(request, assigned.tracks, datafile.tracks))
     path = Path(os.fsdecode(request.path), assigned.datafile_name)
+    old = path if found_id is None else path.with_name(os.fsdecode(datafile_names(request.listing)[found_id]))
+    if wanted == datafile and found_id is not None and old == path:
+        return True
     try:
-        if found_id is not None and found_id != assigned.release_id:
-            old = path.with_name(datafile_name(found_id))
+        if old != path:
             os.rename(old, path)  # a copied directory: the copy's datafile becomes its own
             assigned.datafiles.add(os.fsencode(old.name))
         write_release_datafile(path, wanted)
-    except OSError as error:
-        assigned.problems.append(Problem(path, f"cannot be written: {reason_of(error)}"))
+    except (OSError, InvalidDatafileError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else error.reason
+        assigned.problems.append(Problem(path, f"cannot be written: {reason}"))
         assigned.complete = False if os.access(request.path, os.W_OK) else assigned.complete
-        if not path.exists():
-            assigned.release_id = derived_release_id(request.directory)
-            return False
-        return True
+        if path.exists():
+            return True
+        if assigned.is_new_id:
+            assigned.release_id = derived_release_id(
+                request.directory,
+                lambda identifier: is_copy(request.c, connection, request.directory, identifier),
+            )
+        return False
     assigned.datafiles.add(os.fsencode(path.name))
     return True
 
 
-def _table(request: Request, assigned: Assigned) -> dict[str, str]:
-    """Returns the ids for the datafile's table: of every file whose own tags do not carry it."""
-    table = {}
-    for path, identifier in assigned.tracks.items():
-        tags = request.content.read.get(path)
-        if tags is None or tags.id != identifier:
-            table[_table_key(path)] = identifier
-    return table
-
-
-def _table_key(path: bytes) -> str:
-    """Returns a path as TOML can hold it; bytes that are no UTF-8 are written as escapes."""
-    return path.decode("utf-8", "backslashreplace")
-
-
-def _write_tags(request: Request, fresh: Mapping[bytes, str], assigned: Assigned) -> None:
+def _write_tags(
+    request: Request, connection: sqlite3.Connection, fresh: Mapping[bytes, str], assigned: Assigned
+) -> None:
     writes = {}
     for path, tags in request.content.read.items():
         identifier = assigned.tracks.get(path)
-        if identifier is not None and (tags.id, tags.release_id) != (identifier, assigned.release_id):
+        if identifier is None or (tags.id, tags.release_id) == (identifier, assigned.release_id):
+            continue
+        if path not in fresh and _may_be_in_writing(request, path):
+            assigned.complete = False  # it came with an id, so it can be shown; its release id can wait
+        else:
             writes[path] = IdWrite(_full(request, path), identifier, assigned.release_id)
     if not writes:
         return
     failures = {
-        error.path: error.reason
-        for error in write_ids(Path(os.fsdecode(request.path)), list(writes.values()))
+        error.path: error for error in write_ids(Path(os.fsdecode(request.path)), list(writes.values()))
     }
     for path, write in writes.items():
-        reason = failures.get(write.path)
-        if reason is None:
+        error = failures.get(write.path)
+        if error is None:
             assigned.written.add(path)
             continue
-        assigned.problems.append(Problem(write.path, f"no id written: {reason}"))
-        if os.access(write.path, os.W_OK):
+        assigned.problems.append(Problem(write.path, f"no id written: {error.reason}"))
+        if not _is_lasting(error):
             assigned.complete = False  # a full disk, say, or a program at work: it can be better next time
         if path in fresh:
-            assigned.tracks[path] = derived_track_id(assigned.release_id, path)
+            _derive_id(request, connection, assigned, path)
 
 
-def _derive_ids(request: Request, fresh: Mapping[bytes, str], assigned: Assigned) -> None:
-    for path in fresh:
-        assigned.tracks[path] = derived_track_id(assigned.release_id, path)
+def _is_lasting(error: TagWriteError) -> bool:
+    """Tells whether a file will refuse ids until it is changed itself, so that trying again is no use."""
+    if error.path.is_symlink() or not os.access(error.path, os.W_OK):
+        return True
+    # What the system refused can be granted later; what the file's own content refused cannot.
+    return error.__cause__ is not None and not isinstance(error.__cause__, OSError)
+
+
+def _clear_table(request: Request, datafile: ReleaseDatafile, assigned: Assigned) -> None:
+    """Removes from the datafile's table what the tags say now, so that it cannot contradict them later."""
+    left = without_carried(request, assigned.written, datafile.tracks)
+    if left == datafile.tracks:
+        return
+    path = Path(os.fsdecode(request.path), assigned.datafile_name)
+    try:
+        write_release_datafile(
+            path, ReleaseDatafile(new=assigned.new, added_at=assigned.added_at, tracks=left)
+        )
+    except (OSError, InvalidDatafileError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else error.reason
+        assigned.problems.append(Problem(path, f"cannot be written: {reason}"))
+        return
+    assigned.datafiles.add(os.fsencode(path.name))
+
+
+def _derive_id(request: Request, connection: sqlite3.Connection, assigned: Assigned, path: bytes) -> None:
+    """Gives a file that cannot be written an id that is the same every time."""
+    others = {identifier for other, identifier in assigned.tracks.items() if other != path}
+
+    def is_taken(identifier: str) -> bool:
+        held = ids_held_elsewhere(request.c, connection, request.directory, {path: identifier})
+        return identifier in others or bool(held)
+
+    assigned.tracks[path] = derived_track_id(assigned.release_id, path, is_taken)
 
 
 def _full(request: Request, path: bytes) -> Path:

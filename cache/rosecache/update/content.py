@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rosecache.config import Config
 from rosecache.errors import UnreadableAudioError
 from rosecache.tags import AudioTags, is_audio, read_tags
 from rosecache.update.report import Problem, problem, reason_of
@@ -25,6 +26,8 @@ class Content:
     broken: dict[bytes, str] = field(default_factory=dict)
     """Files that are no readable audio, and why."""
     problems: list[Problem] = field(default_factory=list)
+    complete: bool = True
+    """False if the disk failed on a file, which the next update has to try again."""
 
     @property
     def paths(self) -> list[bytes]:
@@ -38,6 +41,23 @@ class Content:
             return release_tags_of(self.read[first])
         assert known is not None
         return known.tags
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One release as it was found and read, for deciding its ids."""
+
+    c: Config
+    directory: bytes
+    """Name of its directory."""
+    path: bytes
+    """Full path of its directory."""
+    listing: Listing
+    content: Content
+    known: ReleaseRow | None
+    force: bool
+    defer: bool
+    now: float
 
 
 def audio_files(listing: Listing) -> list[FoundFile]:
@@ -62,7 +82,7 @@ def read_content(
     stored = {track.path: track for track in known.tracks} if known is not None else {}
     for file in audio_files(listing):
         track = stored.get(file.path)
-        if track is not None and not everything and _unchanged(file, track):
+        if track is not None and not everything and is_unchanged(file, track):
             content.kept[file.path] = track
         else:
             _read(content, directory, file.path, stored)
@@ -74,7 +94,8 @@ def read_content(
     return content
 
 
-def _unchanged(file: FoundFile, track: TrackRow) -> bool:
+def is_unchanged(file: FoundFile, track: TrackRow) -> bool:
+    """Tells whether a file is as it was when the cache stored it."""
     return (file.size, file.mtime, file.ctime) == (track.size, track.mtime, track.ctime)
 
 
@@ -89,6 +110,7 @@ def _read(content: Content, directory: bytes, path: bytes, stored: Mapping[bytes
         content.problems.append(Problem(full, error.reason))
     except OSError as error:
         # A file that cannot be read just now is not gone: what is known of it stays.
+        content.complete = False
         content.problems.append(problem(full, reason_of(error)))
         if path in stored:
             content.kept[path] = stored[path]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -20,6 +20,8 @@ from rosecache.config import Config
 from rosecache.datafiles import datafile_name
 from rosecache.errors import UnreadableAudioError
 from rosecache.tags import read_ids
+from rosecache.update.content import audio_files
+from rosecache.update.walk import list_files
 
 _UNWRITTEN = UUID("0b9ad3a6-6e0b-5e0c-9d7e-51f5a2f4a8c3")
 """Namespace of the ids that are derived from paths, where none can be written to the disk."""
@@ -30,14 +32,20 @@ def new_id() -> str:
     return str(uuid7())
 
 
-def derived_release_id(directory: bytes) -> str:
+def derived_release_id(directory: bytes, is_taken: Callable[[str], bool]) -> str:
     """Returns the id of a release whose directory cannot be written: the same one every time."""
-    return str(uuid5(_UNWRITTEN, directory.hex()))
+    return _derived(_UNWRITTEN, directory, is_taken)
 
 
-def derived_track_id(release_id: str, path: bytes) -> str:
+def derived_track_id(release_id: str, path: bytes, is_taken: Callable[[str], bool]) -> str:
     """Returns the id of a track whose file cannot be written: the same one every time."""
-    return str(uuid5(UUID(release_id), path.hex()))
+    return _derived(UUID(release_id), path, is_taken)
+
+
+def _derived(namespace: UUID, name: bytes, is_taken: Callable[[str], bool]) -> str:
+    # An id that was derived from a name once may have gone away with its file.
+    texts = (name.hex() + "." * number for number in count())
+    return next(found for text in texts if not is_taken(found := str(uuid5(namespace, text))))
 
 
 def choose_release_id(datafiles: Sequence[str], tagged: str | None, cached: str | None) -> str | None:
@@ -49,12 +57,18 @@ def choose_release_id(datafiles: Sequence[str], tagged: str | None, cached: str 
 
 
 def is_copy(c: Config, connection: sqlite3.Connection, directory: bytes, release_id: str) -> bool:
-    """Tells whether another directory, which the cache knows under this id, still has it."""
+    """Tells whether another directory, which the cache knows under this id, still has it, or may have."""
     row = connection.execute("SELECT directory FROM releases WHERE id = ?", (release_id,)).fetchone()
     if row is None or row["directory"] == directory:
         return False
     other = os.path.join(os.fsencode(c.music_source_dir), row["directory"])
-    return os.path.exists(os.path.join(other, os.fsencode(datafile_name(release_id))))
+    try:
+        os.stat(os.path.join(other, os.fsencode(datafile_name(release_id))))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass  # what cannot be seen is not gone
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +82,15 @@ class Claim:
     """Its tags name this release, or the cache knows it here."""
     known: bool
     """The cache knows this id under this path."""
+    linked: bool = False
+    """The file is a symbolic link, whose tags are another file's."""
 
 
 def settle_claims(claims: Sequence[Claim]) -> dict[bytes, str]:
     """Returns which file of one release keeps which id, by path; who loses its claim is not in it.
 
-    Of several files with one id the one that the cache knows under its path keeps it, else the one whose
-    tags name this release, else the first by path.
+    Of several files with one id the one that the cache knows under its path keeps it, else the one that is no
+    link, else the one whose tags name this release, else the first by path.
     """
     best: dict[str, Claim] = {}
     for claim in claims:
@@ -84,8 +100,8 @@ def settle_claims(claims: Sequence[Claim]) -> dict[bytes, str]:
     return {claim.path: claim.id for claim in best.values()}
 
 
-def _rank(claim: Claim) -> tuple[bool, bool, bytes]:
-    return (not claim.known, not claim.at_home, claim.path)
+def _rank(claim: Claim) -> tuple[bool, bool, bool, bytes]:
+    return (not claim.known, claim.linked, not claim.at_home, claim.path)
 
 
 def ids_held_elsewhere(
@@ -95,11 +111,11 @@ def ids_held_elsewhere(
     held = set()
     for identifier in wanted.values():
         row = connection.execute(
-            "SELECT directory, path, size, tracks.mtime, ctime FROM tracks"
+            "SELECT release_key, directory, path, size, tracks.mtime, ctime FROM tracks"
             " JOIN releases ON releases.key = release_key WHERE tracks.id = ? AND directory != ?",
             (identifier, directory),
         ).fetchone()
-        if row is not None and _still_has(c, row, identifier):
+        if row is not None and _still_has(c, connection, row, identifier):
             held.add(identifier)
     return held
 
@@ -109,15 +125,38 @@ def is_known(connection: sqlite3.Connection, track_id: str) -> bool:
     return connection.execute("SELECT 1 FROM tracks WHERE id = ?", (track_id,)).fetchone() is not None
 
 
-def _still_has(c: Config, row: sqlite3.Row, identifier: str) -> bool:
-    path = os.path.join(os.fsencode(c.music_source_dir), row["directory"], row["path"])
-    with suppress(OSError, UnreadableAudioError):
-        status = os.stat(path)
-        if (status.st_size, status.st_mtime_ns, status.st_ctime_ns) == (
-            row["size"],
-            row["mtime"],
-            row["ctime"],
-        ):
+def _still_has(c: Config, connection: sqlite3.Connection, row: sqlite3.Row, identifier: str) -> bool:
+    """Tells whether another release has the file of an id, under the path that the cache knows or a new one."""
+    directory = os.path.join(os.fsencode(c.music_source_dir), row["directory"])
+    try:
+        if _has_id(directory, row["path"], (row["size"], row["mtime"], row["ctime"]), identifier):
             return True
-        return read_ids(Path(os.fsdecode(path)))[0] == identifier
-    return False
+        return _has_renamed(connection, directory, row["release_key"], identifier)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # what cannot be seen is not gone
+
+
+def _has_id(directory: bytes, path: bytes, stored: tuple[int, int, int] | None, identifier: str) -> bool:
+    full = os.path.join(directory, path)
+    try:
+        status = os.stat(full)
+        if (status.st_size, status.st_mtime_ns, status.st_ctime_ns) == stored:
+            return True
+        return read_ids(Path(os.fsdecode(full)))[0] == identifier
+    except (FileNotFoundError, NotADirectoryError, UnreadableAudioError):
+        return False
+
+
+def _has_renamed(connection: sqlite3.Connection, directory: bytes, release_key: int, identifier: str) -> bool:
+    """Tells whether one of the files that are new to the cache, or changed, carries an id."""
+    rows = connection.execute(
+        "SELECT path, size, mtime, ctime FROM tracks WHERE release_key = ?", (release_key,)
+    ).fetchall()
+    stored = {row["path"]: tuple(row)[1:] for row in rows}
+    return any(
+        _has_id(directory, file.path, None, identifier)
+        for file in audio_files(list_files(directory))
+        if stored.get(file.path) != (file.size, file.mtime, file.ctime)
+    )

@@ -17,13 +17,13 @@ from rosecache.changes import prune_changes
 from rosecache.config import Config
 from rosecache.database import connect, maybe_invalidate_cache_database, transaction
 from rosecache.errors import SourceDirectoryError
-from rosecache.update.assign import datafile_ids
+from rosecache.update.assign import datafile_names
 from rosecache.update.content import audio_files
 from rosecache.update.job import Options
 from rosecache.update.lists import COLLAGES, PLAYLISTS, update_lists
 from rosecache.update.pool import update_releases
 from rosecache.update.report import Problem, Progress, Report, problem, reason_of
-from rosecache.update.walk import Listing, list_files, list_release_directories, may_be_release
+from rosecache.update.walk import Listing, list_files, list_release_directories, may_be_release, release_stamp
 
 logger = logging.getLogger(__name__)
 
@@ -212,11 +212,11 @@ def _compare(
         if known is None and not audio_files(listing):
             continue
         report.seen += 1
-        if not force and not listing.leftovers and known == listing.stamp:
+        if not force and not listing.leftovers and known == release_stamp(c, listing):
             continue
-        identifiers = datafile_ids(listing)
+        identifiers = datafile_names(listing)
         if known is None and identifiers:
-            newcomers.setdefault(identifiers[0], []).append((_datafile_age(listing), name))
+            newcomers.setdefault(min(identifiers), []).append((_datafile_age(listing), name))
         else:
             found.first.append(name)
     for claimants in newcomers.values():
@@ -228,7 +228,8 @@ def _compare(
 
 
 def _datafile_age(listing: Listing) -> int:
-    return min(file.ctime for file in listing.files if file.path.startswith(b".rose."))
+    names = datafile_names(listing).values()
+    return min(file.ctime for file in listing.files if file.path in names)
 
 
 def _known_problems(c: Config, unchanged: Collection[bytes]) -> list[Problem]:

@@ -20,14 +20,24 @@ from rosecache.database import connect, transaction
 from rosecache.locks import lock, wait_until
 from rosecache.tags import recover
 from rosecache.update import assign
-from rosecache.update.content import Content, audio_files, read_content, track_row
+from rosecache.update.content import Content, Request, audio_files, read_content, track_row
 from rosecache.update.renames import rename_source
 from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.rows import FileRow, ReleaseRow, load_release
 from rosecache.update.store import remove_release, store_release
-from rosecache.update.walk import FoundFile, Listing, list_files, shown_elsewhere
+from rosecache.update.walk import (
+    FoundFile,
+    Listing,
+    list_files,
+    release_stamp,
+    shown_elsewhere,
+    was_other_place,
+)
 
 logger = logging.getLogger(__name__)
+
+_CLAIMS_TIMEOUT = 600.0
+"""Seconds: who holds this lock may be rewriting a release of hundreds of large files."""
 
 Clock = Callable[[], float]
 """Gives the time in seconds since the epoch."""
@@ -94,7 +104,11 @@ def update_release(
         LockTimeoutError: Somebody else holds the release for too long.
         OSError: The cache cannot be written.
     """
-    with lock_release(c, directory):
+    with ExitStack() as held:
+        held.enter_context(lock_release(c, directory))
+        if not defer:
+            # Of two that claim the same id, one has to be stored before the other one is judged.
+            held.enter_context(lock(c, "claims", timeout=_CLAIMS_TIMEOUT))
         path = _full_path(c, directory)
         outcome = Outcome()
         try:
@@ -164,14 +178,15 @@ class _Update:
             self.known = load_release(connection, directory=directory)
 
     def run(self) -> None:
-        if self.known is not None and self.known.stamp == self.listing.stamp and not self.force:
+        stamp = release_stamp(self.c, self.listing)
+        if self.known is not None and self.known.stamp == stamp and not self.force:
             return
         content = self.read()
         if not content.paths:
             self.outcome.problems += content.problems
             self.outcome.evicted = _evict(self.c, self.directory)
             return
-        request = assign.Request(
+        request = Request(
             self.c, self.directory, self.path, self.listing, content, self.known,
             force=self.force, defer=self.defer, now=self.clock(),
         )  # fmt: skip
@@ -184,7 +199,7 @@ class _Update:
         before = self.listing
         if ids.written or ids.wrote_datafile:
             self.listing = list_files(self.path)
-        complete = ids.complete and self._only_changed(before, ids.written | ids.datafiles)
+        complete = ids.complete and content.complete and self._only_changed(before, ids)
         row = self.make_row(content, ids, complete=complete)
         if self.c.rename_source_files:
             row = self.rename(row, complete=complete)
@@ -193,8 +208,8 @@ class _Update:
 
     def read(self) -> Content:
         # An empty stamp says that the last update could not finish with this release.
-        again = self.force or (self.known is not None and not self.known.stamp)
-        names = assign.datafile_ids(self.listing)
+        again = self.force or (self.known is not None and was_other_place(self.c, self.known.stamp))
+        names = list(assign.datafile_names(self.listing))
         if self.known is not None and names != [self.known.id]:
             again = True  # the tags decide which release this is
         if self.known is None:
@@ -211,11 +226,18 @@ class _Update:
             return known
         return None
 
-    def _only_changed(self, before: Listing, written: set[bytes]) -> bool:
-        """Tells whether no file but those that we wrote changed while we read them."""
-        return [file for file in before.files if file.path not in written] == [
-            file for file in self.listing.files if file.path not in written
-        ]
+    def _only_changed(self, before: Listing, ids: assign.Assigned) -> bool:
+        """Tells whether nobody but us changed a file since it was read."""
+
+        def by_others(listing: Listing) -> list[tuple[bytes, int, int]]:
+            return [
+                # Writing ids keeps the time of a file, and nobody else's writing does.
+                (file.path, file.mtime, 0 if file.path in ids.written else file.ctime)
+                for file in listing.files
+                if file.path not in ids.datafiles
+            ]
+
+        return by_others(before) == by_others(self.listing)
 
     def make_row(self, content: Content, ids: assign.Assigned, *, complete: bool) -> ReleaseRow:
         found = {file.path: file for file in self.listing.files}
@@ -229,7 +251,7 @@ class _Update:
         return ReleaseRow(
             id=ids.release_id,
             directory=self.directory,
-            stamp=self.listing.stamp if complete else b"",
+            stamp=release_stamp(self.c, self.listing) if complete else b"",
             tags=content.release_tags(self.known),
             added_at=ids.added_at,
             new=ids.new,
@@ -262,8 +284,7 @@ class _Update:
         if not renamed.moved:
             return row
         self.path = _full_path(self.c, renamed.row.directory)
-        listing = list_files(self.path)
-        return renamed.with_times(listing, complete=complete)
+        return renamed.with_times(self.c, list_files(self.path), complete=complete)
 
     def store(self, row: ReleaseRow) -> None:
         with connect(self.c) as connection, transaction(connection):

@@ -22,7 +22,7 @@ from rosecache.names import distinct_name, distinct_names, safe_name
 from rosecache.templates import NameTemplate
 from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.rows import ReleaseRow, TrackRow, mapping_of
-from rosecache.update.walk import FoundFile, Listing, make_stamp
+from rosecache.update.walk import FoundFile, Listing, release_stamp
 
 
 @dataclass(slots=True)
@@ -33,12 +33,18 @@ class Renamed:
     moved: bool = False
     problems: list[Problem] = field(default_factory=list)
 
-    def with_times(self, listing: Listing, *, complete: bool) -> ReleaseRow:
-        """Returns the row with the times that the files have now, since a rename changes an inode's."""
+    def with_times(self, c: Config, listing: Listing, *, complete: bool) -> ReleaseRow:
+        """Returns the row with the times that the files have now, since a rename changes an inode's.
+
+        Files that somebody else changed meanwhile make the next update look again.
+        """
         found = {file.path: file for file in listing.files}
+        expected = {(track.path, track.size, track.mtime) for track in self.row.tracks}
+        expected |= {(file.path, file.size, file.mtime) for file in self.row.files}
+        complete = complete and expected == {(file.path, file.size, file.mtime) for file in listing.files}
         return replace(
             self.row,
-            stamp=make_stamp(listing.files) if complete else b"",
+            stamp=release_stamp(c, listing) if complete else b"",
             tracks=tuple(_retimed(track, found) for track in self.row.tracks if track.path in found),
             files=tuple(
                 replace(file, ctime=found[file.path].ctime) for file in self.row.files if file.path in found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rosecache.update.rows import FACETS, Credits, ReleaseRow, TrackRow
 
@@ -19,6 +19,7 @@ class _Known:
 
     key: int
     id: str
+    stamp: bytes
     mtime: int
     metahash: str
 
@@ -38,6 +39,8 @@ def store_release(connection: sqlite3.Connection, row: ReleaseRow, known: Releas
     metahash = row.metahash
     stored = _find(connection, row)
     if stored is not None and stored.metahash == metahash:
+        if stored.stamp == row.stamp and known == replace(row, mtime=stored.mtime):
+            return False  # and an update that changes nothing writes nothing
         connection.execute(
             "UPDATE releases SET directory = ?, stamp = ? WHERE key = ?",
             (row.directory, row.stamp, stored.key),
@@ -76,7 +79,7 @@ def _feed(connection: sqlite3.Connection, release_id: str, change: str) -> None:
 
 def _find(connection: sqlite3.Connection, row: ReleaseRow) -> _Known | None:
     found = connection.execute(
-        "SELECT key, id, mtime, metahash FROM releases WHERE id = ?", (row.id,)
+        "SELECT key, id, stamp, mtime, metahash FROM releases WHERE id = ?", (row.id,)
     ).fetchone()
     return None if found is None else _Known(*found)
 
@@ -96,9 +99,12 @@ def _remove_others(connection: sqlite3.Connection, row: ReleaseRow) -> None:
             (track.id, row.id),
         ).fetchone()
         if moved is not None:
-            # The release that it left is looked at again, whatever its stamp says.
+            # The release that it left is looked at again, whatever its stamp says, and stored again, even
+            # if it has the track back by then.
             _remove_tracks(connection, [moved["key"]])
-            connection.execute("UPDATE releases SET stamp = x'' WHERE key = ?", (moved["release_key"],))
+            connection.execute(
+                "UPDATE releases SET stamp = x'', metahash = '' WHERE key = ?", (moved["release_key"],)
+            )
             _feed(connection, moved["id"], "changed")
 
 

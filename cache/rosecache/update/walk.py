@@ -42,10 +42,22 @@ class Listing:
     mtime: int
     """The newest time of the release directory and those below it."""
 
-    @property
-    def stamp(self) -> bytes:
-        """A digest of every name, size and time: equal stamps mean that nothing changed."""
-        return make_stamp(self.files)
+
+def release_stamp(c: Config, listing: Listing) -> bytes:
+    """Returns a digest of every name, size and time: equal stamps mean that nothing changed.
+
+    It begins with where ids are written to, so that a change of that setting has every release looked at.
+    """
+    return _place_of_ids(c) + make_stamp(listing.files)
+
+
+def was_other_place(c: Config, stamp: bytes) -> bool:
+    """Tells whether a stamp was made when ids were written to another place than now."""
+    return not stamp.startswith(_place_of_ids(c))
+
+
+def _place_of_ids(c: Config) -> bytes:
+    return b"tags:" if c.write_ids_to_tags else b"datafile:"
 
 
 def make_stamp(files: Sequence[FoundFile]) -> bytes:

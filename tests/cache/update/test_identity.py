@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rosecache.config import Config
+from rosecache.errors import TagWriteError
 from rosecache.query.releases import list_releases
-from rosecache.tags import read_tags
-from rosecache.update import assign, update_cache
+from rosecache.tags import IdWrite, read_tags, write_ids
+from rosecache.update import assign, update_cache, update_cache_for_releases
 from tests.support.audio import make_release, make_track, set_tags
 from tests.support.library import cached_ids, check_cache, ids_on_disk, release_id_on_disk
 
@@ -183,3 +187,120 @@ def test_names_of_any_bytes_are_kept(c: Config, rebuilt: bool) -> None:
     update(c, rebuilt=False)
     update(c, rebuilt)
     assert os.fsencode(list_releases(c)[0].source_path) == os.path.dirname(raw)
+
+
+def test_a_file_keeps_its_id_when_it_was_renamed_and_copied_elsewhere(c: Config) -> None:
+    """Whichever release is looked at first."""
+    home, other = make_release(c.music_source_dir, "Home"), make_release(c.music_source_dir, "A guest")
+    update_cache(c)
+    ids = ids_on_disk(home)
+    shutil.copy2(home / "01.opus", other / "copy.opus")
+    (home / "01.opus").rename(home / "renamed.opus")
+    update_cache_for_releases(c, [other])
+    update(c, rebuilt=False)
+    assert ids_on_disk(home)["renamed.opus"] == ids["01.opus"]
+    assert ids_on_disk(other)["copy.opus"] != ids["01.opus"]
+
+
+def test_a_link_beside_its_file_does_not_take_its_id(c: Config) -> None:
+    directory = make_release(c.music_source_dir, "R", tracks=1)
+    update_cache(c)
+    ids = ids_on_disk(directory)
+    (directory / "00.opus").symlink_to("01.opus")
+    shutil.rmtree(c.cache_dir)
+    update_cache(c)
+    update_cache(c, force=True)
+    assert read_tags(directory / "01.opus").id == ids["01.opus"] == cached_ids(c)["R/01.opus"]
+
+
+def test_two_copies_claim_an_id_in_one_update_and_one_gets_it(
+    c: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when worker processes look at them at the same time."""
+    home = make_release(c.music_source_dir, "Home", tracks=1)
+    update_cache(c)
+    for number in range(60):
+        make_release(c.music_source_dir, f"R{number}", tracks=1)
+        shutil.copy2(home / "01.opus", c.music_source_dir / f"R{number}" / "copy.opus")
+    shutil.rmtree(home)
+    shutil.rmtree(c.cache_dir)
+    assert update_cache(c).problems == []
+    check_cache(c)
+    ids = list(ids_on_disk(c.music_source_dir).values())
+    assert len(set(ids)) == len(ids) == 120
+
+
+def test_a_datafile_whose_name_is_in_capitals_counts(c: Config) -> None:
+    directory = make_release(c.music_source_dir, "R")
+    identifier = "018b268e-ef68-7180-a01e-19bc3fdf970e"
+    (directory / f".rose.{identifier.upper()}.toml").write_text("new = false\n")
+    update(c, rebuilt=False)
+    (release,) = list_releases(c)
+    assert (release.id, release.new) == (identifier, False)
+
+
+def test_a_datafile_that_cannot_be_recreated_costs_no_known_id(
+    c: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = make_release(c.music_source_dir, "R")
+    update_cache(c)
+    identifier, ids = release_id_on_disk(directory), cached_ids(c)
+    (directory / f".rose.{identifier}.toml").unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(assign, "write_release_datafile", full)
+    assert len(update_cache(c, force=True).problems) == 1
+    assert [release.id for release in list_releases(c)] == [identifier]
+    assert cached_ids(c) == ids
+    monkeypatch.undo()
+    monkeypatch.setattr(assign, "QUIET_SECONDS", 0.0)
+    update_cache(c, force=True)
+    assert release_id_on_disk(directory) == identifier
+    check_cache(c)
+
+
+def test_an_id_derived_from_a_name_is_not_given_twice(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that could not be written is, later, and then moves away; another one takes its name."""
+    directory = make_release(c.music_source_dir, "R", tracks=2)
+
+    def failing(_: Path, writes: Sequence[IdWrite]) -> list[TagWriteError]:
+        return [TagWriteError(write.path, "No space left on device") for write in writes]
+
+    monkeypatch.setattr(assign, "write_ids", failing)
+    update_cache(c)
+    monkeypatch.setattr(assign, "write_ids", write_ids)
+    update(c, rebuilt=False)
+    ids = ids_on_disk(directory)
+    (directory / "01.opus").rename(directory / "09.opus")
+    make_track(directory / "01.opus")
+    monkeypatch.setattr(assign, "write_ids", failing)
+    update_cache(c)
+    assert len(set(cached_ids(c).values())) == 3
+    monkeypatch.setattr(assign, "write_ids", write_ids)
+    update(c, rebuilt=False)
+    assert ids_on_disk(directory)["09.opus"] == ids["01.opus"]
+
+
+def test_a_copy_of_a_release_that_cannot_be_seen_just_now_is_still_a_copy(
+    c: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = make_release(c.music_source_dir, "R")
+    update_cache(c)
+    identifier, ids = release_id_on_disk(directory), ids_on_disk(directory)
+    copy = Path(shutil.copytree(directory, c.music_source_dir / "Copy"))
+    stat = os.stat
+
+    def failing(path: Any, *arguments: Any, **named: Any) -> os.stat_result:
+        if isinstance(path, bytes) and path.startswith(os.fsencode(directory)):
+            raise OSError(errno.EIO, "Input/output error")
+        return stat(path, *arguments, **named)
+
+    monkeypatch.setattr(os, "stat", failing)
+    update_cache(c)
+    monkeypatch.undo()
+    monkeypatch.setattr(assign, "QUIET_SECONDS", 0.0)
+    update(c, rebuilt=False)
+    assert (release_id_on_disk(directory), ids_on_disk(directory)) == (identifier, ids)
+    assert release_id_on_disk(copy) != identifier
