@@ -1,18 +1,20 @@
 """The whole configuration file: the cache engine's settings, and those of the mount.
 
 ``rosecache.config`` reads the settings that shape the cache; this module adds the table ``[vfs]``, which
-decides what a mount shows. The tables of rules and hooks are accepted here and read elsewhere.
+decides what a mount shows, and ``state_dir``, where edits are noted. The tables of rules and hooks are accepted
+here and read elsewhere.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import msgspec
+import platformdirs
 
 from rosecache.config import Config, convert, read_toml
 from rosecache.errors import ConfigError
@@ -83,9 +85,7 @@ class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def named_views(self) -> tuple[tuple[ViewKey, str], ...]:
         """The views shown with the names of their directories, in order."""
         named = [view if isinstance(view, ViewSetting) else ViewSetting(view) for view in self.views]
-        return tuple(
-            (view.view, VIEW_NAMES[view.view] if view.name is None else view.name) for view in named
-        )
+        return tuple((view.view, VIEW_NAMES[view.view] if view.name is None else view.name) for view in named)
 
     def lists(self, facet: str, value: str) -> bool:
         """Tells whether white- and blacklist let a facet's view (``artists`` …) list a value."""
@@ -123,12 +123,23 @@ class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 seen.add(given)
 
 
+def _default_state_dir() -> Path:
+    return platformdirs.user_state_path("rosefs")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that one configuration file says."""
+    """Everything that one configuration file says.
+
+    Attributes:
+        cache: The settings of the cache engine.
+        vfs: What a mount shows.
+        state_dir: Where the journal of edits is, absolute. Unlike the cache, it cannot be built anew.
+    """
 
     cache: Config
     vfs: VfsSettings
+    state_dir: Path = field(default_factory=_default_state_dir)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -146,4 +157,13 @@ class Settings:
         table = values.get("vfs", {})
         if not isinstance(table, Mapping):
             raise ConfigError("expected a table", key="vfs", path=path)
-        return cls(Config.from_mapping(values, path=path), VfsSettings.from_mapping(table, path=path))
+        state_dir = values.get("state_dir")
+        if state_dir is not None and (not isinstance(state_dir, str) or not state_dir):
+            raise ConfigError(f"expected a path as text, got {state_dir!r}", key="state_dir", path=path)
+        return cls(
+            Config.from_mapping(values, path=path),
+            VfsSettings.from_mapping(table, path=path),
+            _default_state_dir()
+            if state_dir is None
+            else Path(os.path.abspath(Path(state_dir).expanduser())),
+        )
