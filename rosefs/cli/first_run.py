@@ -15,9 +15,9 @@ import click
 
 from rosecache.config import Config
 from rosecache.database import connect, database_path
+from rosecache.datafiles import parse_datafile_name
 from rosecache.errors import UnreadableAudioError
 from rosecache.tags.reading import read_ids
-from rosecache.update.assign import datafile_ids
 from rosecache.update.content import audio_files
 from rosecache.update.walk import Listing, list_files, list_release_directories
 
@@ -79,11 +79,15 @@ def _expected_writes(c: Config) -> Writes:
         audio = audio_files(listing)
         if not audio:
             continue
-        is_new = not datafile_ids(listing)
+        is_new = not _has_datafile(listing)
         datafiles += is_new
         if c.write_ids_to_tags and (is_new or not _has_ids(directory, listing)):
             tags += len(audio)
     return Writes(tags, datafiles)
+
+
+def _has_datafile(listing: Listing) -> bool:
+    return any(parse_datafile_name(file.path) is not None for file in listing.files if b"/" not in file.path)
 
 
 def _has_ids(directory: bytes, listing: Listing) -> bool:

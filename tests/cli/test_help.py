@@ -17,7 +17,18 @@ from rosefs.cli.main import COMMANDS, cli
 from tests.cli.conftest import Cli
 
 REPOSITORY = Path(__file__).parents[2]
-HEAVY = {"trio", "mutagen", "jinja2", "rich", "pyfuse3", "llfuse", "msgspec", "sqlite3", "tomlkit", "rosecache"}
+HEAVY = {
+    "trio",
+    "mutagen",
+    "jinja2",
+    "rich",
+    "pyfuse3",
+    "llfuse",
+    "msgspec",
+    "sqlite3",
+    "tomlkit",
+    "rosecache",
+}
 
 Path_ = tuple[str, ...]
 
