@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAM = (sys.executable, "-c", "from rosefs.cli.main import main; main()")
+PROGRAM = (sys.executable, "-m", "rosefs")
 """The command ``rosefs`` with this interpreter, wherever its script is installed."""
 
 _PATIENCE_SECONDS = 60
