@@ -6,10 +6,11 @@ is replaced whole: written beside itself, flushed, renamed. Nothing here takes l
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from uuid import UUID
 
 from rosecache.errors import InvalidDatafileError
 from rosecache.temporary import TEMPORARY_PREFIX
+
+_TEMPORARY = TEMPORARY_PREFIX + "toml."
 
 _DATAFILE = re.compile(rb"\.rose\.([0-9a-fA-F-]{32,36})\.toml")
 
@@ -48,24 +51,53 @@ def _canonical(text: str) -> str | None:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces a file whole: after a crash there is the old one or the new one.
 
-    The mode of a file that is replaced is kept. Raises OSError, and leaves the old file.
+    Owner and mode of a file that is replaced are kept. Of a symbolic link the file that it leads to is replaced.
+    Raises OSError, and leaves the old file.
     """
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.urandom(6).hex()}.toml")
+    path = Path(os.path.realpath(path))
+    temporary = path.with_name(f"{_TEMPORARY}{os.urandom(6).hex()}.toml")
     descriptor = os.open(
         temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
     )
     try:
         with open(descriptor, "wb") as file:
+            _claim(descriptor)
             with suppress(FileNotFoundError):
-                os.fchmod(descriptor, path.stat().st_mode & 0o7777)
+                old = path.stat()
+                with suppress(PermissionError):
+                    os.fchown(descriptor, old.st_uid, old.st_gid)
+                os.fchmod(descriptor, old.st_mode & 0o7777)
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        os.rename(temporary, path)
+            os.rename(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def remove_abandoned(directory: Path) -> None:
+    """Removes what a killed process left of files that it was writing; those of living ones stay."""
+    for temporary in directory.glob(f"{_TEMPORARY}*"):
+        with suppress(OSError):
+            descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                if _claim(descriptor):
+                    os.unlink(temporary)
+            finally:
+                os.close(descriptor)
+
+
+def _claim(descriptor: int) -> bool:
+    """Locks an open temporary file, which shows that its writer lives; False if somebody else has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a disk without such locks: the lock of the release or list must do
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +117,7 @@ def read_release_datafile(path: Path) -> ReleaseDatafile:
         InvalidDatafileError: It is not TOML, or a value has the wrong type.
         OSError: It cannot be read.
     """
-    values = _parse(path)
+    values = _parse(path, _read_text(path))
     new, added_at, tracks = values.get("new"), values.get("added_at"), values.get("tracks", {})
     if new is not None and not isinstance(new, bool):
         raise InvalidDatafileError(path, f"new: expected true or false, not {new!r}")
@@ -106,23 +138,24 @@ def write_release_datafile(path: Path, values: ReleaseDatafile) -> None:
     Of the table of tracks exactly the given ids are left. Everything else in the file stays. Raises as
     :func:`read_release_datafile` does.
     """
-    import tomlkit  # slow to import, and most updates write no datafile
 
-    document = tomlkit.parse(_read_text(path)) if path.exists() else tomlkit.document()
-    if values.new is not None:
-        document["new"] = values.new
-    if values.added_at is not None:
-        document["added_at"] = values.added_at
-    if not values.tracks:
-        document.pop("tracks", None)
-    else:
-        table: Any = document.setdefault("tracks", tomlkit.table())
+    def edit(document: Any) -> None:
+        if values.new is not None:
+            document["new"] = values.new
+        if values.added_at is not None:
+            document["added_at"] = values.added_at
+        if not values.tracks:
+            document.pop("tracks", None)
+            return
+        table = document.setdefault("tracks", {})
         for name in [name for name in table if name not in values.tracks]:
             del table[name]
         for name, identifier in values.tracks.items():
             if table.get(name) != identifier:
                 table[name] = identifier
-    write_atomically(path, tomlkit.dumps(document).encode())
+
+    text = _read_text(path) if path.exists() else ""
+    write_atomically(path, _edited(path, text, edit).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +174,12 @@ def read_members(path: Path, key: ListKey) -> list[Member]:
         InvalidDatafileError: The file is not TOML, or not of the expected shape.
         OSError: It cannot be read.
     """
-    entries = _parse(path).get(key, [])
+    return members_of(path, _read_text(path), key)
+
+
+def members_of(path: Path, text: str, key: ListKey) -> list[Member]:
+    """Returns the members that the text of a collage or a playlist names. Raises as :func:`read_members`."""
+    entries = _parse(path, text).get(key, [])
     if not isinstance(entries, list):
         raise InvalidDatafileError(path, f"{key}: expected an array of tables")
     members = []
@@ -153,23 +191,56 @@ def read_members(path: Path, key: ListKey) -> list[Member]:
     return members
 
 
-def update_members(path: Path, key: ListKey, members: Sequence[Member]) -> None:
+def update_members(path: Path, key: ListKey, members: Sequence[Member]) -> bool:
     """Writes new descriptions and flags to the members of a file, which are the same ones in the same order.
+
+    Nothing is written, and False is returned, if the file names other members by now.
 
     Raises as :func:`read_members` does.
     """
-    import tomlkit
+    text = _read_text(path)
+    if [member.id for member in members_of(path, text, key)] != [member.id for member in members]:
+        return False
 
-    document = tomlkit.parse(_read_text(path))
-    entries: Any = document[key]
-    for entry, member in zip(entries, members, strict=True):
-        if entry.get("description_meta") != member.description:
-            entry["description_meta"] = member.description
-        if member.missing:
-            entry["missing"] = True
-        elif "missing" in entry:
-            del entry["missing"]
-    write_atomically(path, tomlkit.dumps(document).encode())
+    def edit(document: Any) -> None:
+        for entry, member in zip(document[key], members, strict=True):
+            if entry.get("description_meta") != member.description:
+                entry["description_meta"] = member.description
+            if member.missing:
+                entry["missing"] = True
+            elif "missing" in entry:
+                del entry["missing"]
+
+    content = _edited(path, text, edit).encode()
+    if _read_text(path) != text:
+        return False  # the last look before the file is replaced
+    write_atomically(path, content)
+    return True
+
+
+def _edited(path: Path, text: str, edit: Callable[[Any], None]) -> str:
+    """Returns a TOML text after an edit, which changes nothing but what it means to change.
+
+    Raises InvalidDatafileError where the text cannot be edited without harm.
+    """
+    import tomlkit  # slow to import, and most updates write no TOML
+    from tomlkit.exceptions import TOMLKitError
+
+    expected = _parse(path, text)
+    edit(expected)
+    # What ends its lines as Windows does goes on doing so, the new lines too.
+    ending = "\r\n" if "\r\n" in text and "\n" not in text.replace("\r\n", "") else "\n"
+    try:
+        document = tomlkit.parse(text.replace("\r\n", "\n") if ending == "\r\n" else text)
+        edit(document)
+        edited = tomlkit.dumps(document)
+    except TOMLKitError as error:
+        raise InvalidDatafileError(path, f"cannot be edited: {error}") from error
+    if ending == "\r\n":
+        edited = edited.replace("\n", "\r\n")
+    if _parse(path, edited) != expected:
+        raise InvalidDatafileError(path, "cannot be edited without changing what else it says")
+    return edited
 
 
 def _read_text(path: Path) -> str:
@@ -181,8 +252,8 @@ def _read_text(path: Path) -> str:
         raise InvalidDatafileError(path, "not UTF-8 text") from error
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(_read_text(path).replace("\r\n", "\n"))
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidDatafileError(path, f"not valid TOML: {error}") from error

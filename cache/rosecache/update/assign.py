@@ -95,6 +95,11 @@ def datafile_names(listing: Listing) -> dict[str, bytes]:
     return dict(sorted(names.items()))
 
 
+def datafile_ids(listing: Listing) -> list[str]:
+    """Returns the release ids that the datafiles of a directory name, sorted."""
+    return list(datafile_names(listing))
+
+
 def assign_ids(request: Request) -> Assigned:
     """Decides all ids of a release and writes the missing ones, if nothing speaks against it now.
 
@@ -126,7 +131,7 @@ def assign_ids(request: Request) -> Assigned:
 
 def _settle_release_id(request: Request, connection: sqlite3.Connection, assigned: Assigned) -> str | None:
     """Sets the release's id. Returns the id in the name of the datafile that is there, or None."""
-    datafiles = list(datafile_names(request.listing))
+    datafiles = datafile_ids(request.listing)
     first = request.content.paths[0]
     tags = request.content.read.get(first)
     tagged = tags.release_id if tags is not None else None

@@ -18,11 +18,12 @@ from pathlib import Path
 
 from rosecache.config import Config
 from rosecache.database import connect, transaction
-from rosecache.datafiles import ListKey, Member, read_members, update_members
-from rosecache.errors import InvalidDatafileError
+from rosecache.datafiles import ListKey, Member, read_members, remove_abandoned, update_members
+from rosecache.errors import InvalidDatafileError, LockTimeoutError, SourceDirectoryError
 from rosecache.formatting import format_artists
 from rosecache.locks import lock
 from rosecache.templates import UNKNOWN_RELEASE, UNKNOWN_TITLE
+from rosecache.temporary import TEMPORARY_PREFIX
 from rosecache.update.report import Problem, Report, reason_of
 from rosecache.update.rows import mapping_of
 from rosecache.update.store import feed, note_losses
@@ -78,7 +79,10 @@ PLAYLISTS = Kind(
     " WHERE changes.kind = 'release' AND changes.id = releases.id AND sequence > checked)",
 )
 
-_MISSING = " {MISSING}"
+_MISSING = "{MISSING}"
+
+_ATTEMPTS = 3
+"""How often a list is read again because it changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ def update_lists(
     try:
         found = _find(c, kind, report)
     except FileNotFoundError:
+        if not c.music_source_dir.exists() and not force:
+            raise SourceDirectoryError(f"{c.music_source_dir} does not exist; nothing was changed") from None
         found = {}
     except OSError as error:
         report.problems.append(Problem(directory_of(c, kind), reason_of(error)))
@@ -130,7 +136,7 @@ def update_lists(
     report.seen = len(chosen)
     for name in sorted(chosen):
         if force or name in stale or stamps.get(name) != found[name].stamp:
-            report.changed += _update_list(c, kind, name, report)
+            report.changed += _update_or_report(c, kind, name, found[name], report)
     if evict:
         gone = stamps.keys() - found.keys()
         for name in sorted(gone if names is None else gone & set(names)):
@@ -143,55 +149,102 @@ def _find(c: Config, kind: Kind, report: Report) -> dict[str, _Found]:
     tomls: dict[str, FoundFile] = {}
     covers: dict[str, list[tuple[int, FoundFile]]] = {}
     extensions = {f".{extension.lower()}": rank for rank, extension in enumerate(c.valid_art_exts)}
+    leftovers = False
     with os.scandir(directory) as entries:
         for entry in entries:
             stem, extension = os.path.splitext(entry.name)
-            if entry.name.startswith(".") or not entry.is_file():
+            leftovers = leftovers or entry.name.startswith(TEMPORARY_PREFIX)
+            rank = extensions.get(extension.lower()) if kind is PLAYLISTS else None
+            if entry.name.startswith(".") or (rank is None and extension != ".toml"):
                 continue
-            status = entry.stat()
-            file = FoundFile(os.fsencode(entry.name), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            if extension.lower() in extensions and kind is PLAYLISTS:
-                covers.setdefault(stem, []).append((extensions[extension.lower()], file))
-            elif extension == ".toml" and not _is_text(stem):
+            try:
+                file = _found_file(entry)
+            except OSError as error:
+                report.problems.append(Problem(Path(entry.path), reason_of(error)))
+                continue
+            if file is None:
+                continue
+            if rank is not None:
+                covers.setdefault(stem, []).append((rank, file))
+            elif not _is_text(stem):
                 report.problems.append(Problem(Path(entry.path), "the name is not UTF-8; rename the file"))
-            elif extension == ".toml":
+            else:
                 tomls[stem] = file
+    if leftovers:
+        remove_abandoned(directory)
     return {
         name: _Found(file, min(covers[name])[1] if name in covers else None) for name, file in tomls.items()
     }
+
+
+def _found_file(entry: os.DirEntry[str]) -> FoundFile | None:
+    """Returns a regular file, or None for what is none or went away meanwhile."""
+    try:
+        if not entry.is_file():
+            return None
+        return _file_of(os.fsencode(entry.name), entry.stat())
+    except FileNotFoundError:
+        return None
+
+
+def _file_of(name: bytes, status: os.stat_result) -> FoundFile:
+    return FoundFile(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _is_text(name: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
-def _update_list(c: Config, kind: Kind, name: str, report: Report) -> bool:
-    """Updates one list under its lock. Returns whether anything shown changed."""
+def _update_or_report(c: Config, kind: Kind, name: str, found: _Found, report: Report) -> bool:
+    """Updates one list. Returns whether anything shown changed; what stops it becomes a problem."""
     path = directory_of(c, kind) / f"{name}.toml"
-    with lock_list(c, kind, name), connect(c) as connection:
-        checked = connection.execute("SELECT coalesce(max(sequence), 0) FROM changes").fetchone()[0]
-        try:
+    try:
+        with lock_list(c, kind, name):
+            return _update_list(c, kind, path, found.cover, report)
+    except FileNotFoundError:
+        return False
+    except (InvalidDatafileError, LockTimeoutError) as error:
+        reason = error.reason if isinstance(error, InvalidDatafileError) else str(error)
+    except OSError as error:
+        reason = reason_of(error)
+    report.problems.append(Problem(path, reason))
+    return False
+
+
+def _update_list(c: Config, kind: Kind, path: Path, cover: FoundFile | None, report: Report) -> bool:
+    """Updates one list, whose lock is held.
+
+    What is stored was read after the file had the times that are stored with it, so a later change by a
+    program without the lock shows; and what such a program changes meanwhile is read again, not overwritten.
+    """
+    with connect(c) as connection:
+        complete = False
+        for _ in range(_ATTEMPTS):
+            checked = connection.execute("SELECT coalesce(max(sequence), 0) FROM changes").fetchone()[0]
+            found = _Found(_file_of(os.fsencode(path.name), path.stat()), cover)
             members = read_members(path, kind.key)
-            current = _refresh(connection, kind, members)
-            if current != members:
+            current = describe_members(connection, kind, members)
+            complete = current == members
+            if complete or not _has_releases(connection):
+                break  # a cache that is still to be built knows of no member, and must not say so to the file
+            try:
                 update_members(path, kind.key, current)
-        except FileNotFoundError:
-            return False
-        except InvalidDatafileError as error:
-            report.problems.append(Problem(path, error.reason))
-            return False
-        except OSError as error:
-            report.problems.append(Problem(path, reason_of(error)))
-            return False
-        found = _find(c, kind, Report()).get(name)
-        if found is None:
-            return False
+            except (OSError, InvalidDatafileError) as error:
+                reason = reason_of(error) if isinstance(error, OSError) else error.reason
+                report.problems.append(Problem(path, f"cannot be written: {reason}"))
+                # It is shown all the same. Whether to try again is for the directory to say.
+                complete = isinstance(error, InvalidDatafileError) or not os.access(path.parent, os.W_OK)
+                break
         with transaction(connection):
-            return _store(connection, kind, name, found, current, checked)
+            return _store(connection, kind, path.stem, found, current, checked, complete=complete)
 
 
-def _refresh(connection: sqlite3.Connection, kind: Kind, members: Sequence[Member]) -> list[Member]:
-    """Returns the members with the flags and descriptions that they should have."""
+def _has_releases(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM releases LIMIT 1").fetchone() is not None
+
+
+def describe_members(connection: sqlite3.Connection, kind: Kind, members: Sequence[Member]) -> list[Member]:
+    """Returns the members with the flags and descriptions that they should have, by what the cache holds."""
     ids = json.dumps([member.id for member in members])
     rows = {row["id"]: row for row in connection.execute(kind.members, (ids,)).fetchall()}
     current = []
@@ -200,7 +253,7 @@ def _refresh(connection: sqlite3.Connection, kind: Kind, members: Sequence[Membe
         if row is not None:
             current.append(Member(member.id, _describe(kind, row), missing=False))
         else:
-            description = (member.description.removesuffix(_MISSING) + _MISSING).lstrip()
+            description = f"{member.description.removesuffix(_MISSING).rstrip()} {_MISSING}".lstrip()
             current.append(Member(member.id, description, missing=True))
     return current
 
@@ -218,35 +271,39 @@ def _store(
     found: _Found,
     members: Sequence[Member],
     checked: int,
+    *,
+    complete: bool,
 ) -> bool:
     table, members_table, key_column = f"{kind.name}s", f"{kind.name}_members", f"{kind.name}_key"
-    known = connection.execute(f"SELECT key, stamp FROM {table} WHERE name = ?", (name,)).fetchone()
-    columns: dict[str, object] = {"stamp": found.stamp, "mtime": found.toml.mtime, "checked": checked}
+    shown: dict[str, object] = {"mtime": found.toml.mtime}
     if kind is PLAYLISTS:
         cover = found.cover
-        columns["cover"] = cover.path if cover else None
-        columns["cover_size"] = cover.size if cover else None
-        columns["cover_mtime"] = cover.mtime if cover else None
+        shown["cover"] = cover.path if cover else None
+        shown["cover_size"] = cover.size if cover else None
+        shown["cover_mtime"] = cover.mtime if cover else None
+    known = connection.execute(
+        f"SELECT key, {', '.join(shown)} FROM {table} WHERE name = ?", (name,)
+    ).fetchone()
+    columns = {**shown, "stamp": found.stamp if complete else b"", "checked": checked}
     if known is None:
         marks = ", ".join("?" for _ in columns)
         key = connection.execute(
             f"INSERT INTO {table} (name, {', '.join(columns)}) VALUES (?, {marks})", (name, *columns.values())
         ).lastrowid
-        old = None
     else:
         key = known["key"]
         assignments = ", ".join(f"{column} = ?" for column in columns)
         connection.execute(f"UPDATE {table} SET {assignments} WHERE key = ?", (*columns.values(), key))
-        old = [
-            tuple(row)
-            for row in connection.execute(
-                f"SELECT * FROM {members_table} WHERE {key_column} = ? ORDER BY position", (key,)
-            ).fetchall()
-        ]
+    old = [
+        tuple(row)
+        for row in connection.execute(
+            f"SELECT * FROM {members_table} WHERE {key_column} = ? ORDER BY position", (key,)
+        ).fetchall()
+    ]
     new = [
         (key, position, member.id, int(member.missing)) for position, member in enumerate(members, start=1)
     ]
-    if known is not None and known["stamp"] == found.stamp and old == new:
+    if known is not None and tuple(known)[1:] == tuple(shown.values()) and old == new:
         return False
     connection.execute(f"DELETE FROM {members_table} WHERE {key_column} = ?", (key,))
     connection.executemany(f"INSERT INTO {members_table} VALUES (?, ?, ?, ?)", new)

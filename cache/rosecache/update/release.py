@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rosecache.config import Config
 from rosecache.database import connect, transaction
+from rosecache.datafiles import remove_abandoned
 from rosecache.locks import lock, wait_until
 from rosecache.tags import recover
 from rosecache.update import assign
@@ -120,6 +121,7 @@ def update_release(
                 return outcome
             listing = list_files(path)
             if listing.leftovers:
+                remove_abandoned(Path(os.fsdecode(path)))
                 found = recover(Path(os.fsdecode(path)))
                 outcome.problems += [Problem(error.path, error.reason) for error in found]
                 listing = list_files(path)
@@ -209,7 +211,7 @@ class _Update:
     def read(self) -> Content:
         # An empty stamp says that the last update could not finish with this release.
         again = self.force or (self.known is not None and was_other_place(self.c, self.known.stamp))
-        names = list(assign.datafile_names(self.listing))
+        names = assign.datafile_ids(self.listing)
         if self.known is not None and names != [self.known.id]:
             again = True  # the tags decide which release this is
         if self.known is None:
