@@ -13,7 +13,7 @@ import stat
 _NOT_OURS_TO_SET = ("security.", "trusted.")
 
 
-def keep_attributes(source: int, target: int, status: os.stat_result) -> None:
+def keep_attributes(source: int, target: int, status: os.stat_result, *, times: bool = True) -> None:
     """Gives an open file owner, mode, extended attributes (access control lists too) and times of another one.
 
     An owner that may not be given stays ours. If the group may not be given either, ours gets no more than
@@ -23,6 +23,7 @@ def keep_attributes(source: int, target: int, status: os.stat_result) -> None:
         source: Descriptor of the old file.
         target: Descriptor of the new file.
         status: The old file's, from before it was read.
+        times: Whether the times are kept; a user's edit gets those of its writing.
 
     Raises:
         OSError: Something that has to be kept could not be.
@@ -41,7 +42,8 @@ def keep_attributes(source: int, target: int, status: os.stat_result) -> None:
                 mode &= ~stat.S_IRWXG | everybody << 3
     os.fchmod(target, mode)
     _copy_extended(source, target)
-    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+    if times:
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _copy_extended(source: int, target: int) -> None:

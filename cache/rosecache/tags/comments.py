@@ -1,4 +1,4 @@
-"""Vorbis comments as bytes: putting the ids in while every other comment stays as it is.
+"""Vorbis comments as bytes: putting texts in while every other comment stays as it is.
 
 Comments are kept as byte strings and never decoded, so text that is not UTF-8 stays what it is.
 Specification: https://xiph.org/vorbis/doc/v-comment.html
@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from rosecache.tags.fields import FIELDS
+from rosecache.tags.fields import Texts
 from rosecache.tags.patches import PlanError
 
 
@@ -19,14 +19,15 @@ def empty_comments() -> bytes:
     return struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", 0)
 
 
-def with_ids(data: bytes, track_id: str, release_id: str) -> tuple[bytes, bytes]:
-    """Puts the ids into a comment structure.
+def with_texts(data: bytes, texts: Texts) -> tuple[bytes, bytes]:
+    """Puts texts into a comment structure.
 
-    An id that is there is replaced where it stands, further ones of its name go, a missing one is added at
-    the end.
+    One that is there is replaced where it stands, further ones of its name go, a missing one is added at the
+    end.
 
     Args:
         data: The structure, and whatever follows it.
+        texts: What to put in or take out.
 
     Returns:
         The new structure, and the bytes that followed the old one.
@@ -44,25 +45,27 @@ def with_ids(data: bytes, track_id: str, release_id: str) -> tuple[bytes, bytes]
         at += 4 + size
         if at > len(data):
             raise PlanError("the comments are longer than the structure that holds them")
-    ids = {FIELDS["id"].vorbis[0]: track_id, FIELDS["release_id"].vorbis[0]: release_id}
-    for name, value in ids.items():
-        comments = _with(comments, name.encode("ascii"), value.encode("ascii"))
-    packed = [struct.pack("<I", len(comment)) + comment for comment in comments]
-    return data[: 4 + vendor_size] + struct.pack("<I", len(comments)) + b"".join(packed), data[at:]
+    changed = _changed(comments, texts)
+    packed = [struct.pack("<I", len(comment)) + comment for comment in changed]
+    return data[: 4 + vendor_size] + struct.pack("<I", len(changed)) + b"".join(packed), data[at:]
 
 
-def _with(comments: Sequence[bytes], name: bytes, value: bytes) -> list[bytes]:
+def _changed(comments: Sequence[bytes], texts: Texts) -> list[bytes]:
+    names = {name.lower().encode("ascii") for name in texts}
+    missing = {
+        name.lower().encode("ascii"): text.encode() for name, text in texts.items() if text is not None
+    }
     changed = []
-    placed = False
     for comment in comments:
         key, equals, old = comment.partition(b"=")
-        if not equals or key.lower() != name:
+        name = key.lower()
+        if not equals or name not in names:
             changed.append(comment)
-        elif not placed:
+        elif name in missing:
+            new = missing.pop(name)
             # One that says the same already, in whatever case its name is, stays as it is.
-            changed.append(comment if old == value else key + b"=" + value)
-            placed = True
-    return changed if placed else [*changed, name + b"=" + value]
+            changed.append(comment if old == new else key + b"=" + new)
+    return changed + [name + b"=" + new for name, new in missing.items()]
 
 
 def _unpack(data: bytes, offset: int) -> tuple[int]:

@@ -6,11 +6,12 @@ suffix is refused, since players would refuse it too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from rosecache.tags import flac_ids, id3, id3_ids, mp4, mp4_ids, ogg_ids, vorbis
+from rosecache.tags import flac_writing, id3, id3_writing, mp4, mp4_writing, ogg_writing, vorbis
+from rosecache.tags.fields import Texts
 from rosecache.tags.patches import Patch
 from rosecache.tags.values import RawTags
 
@@ -22,16 +23,18 @@ class Kind:
     name: str
     """For messages."""
     read: Callable[[BinaryIO], RawTags]
-    plan_ids: Callable[[BinaryIO, str, str], list[Patch]]
-    """Takes the file, the track's and the release's id. Raises PlanError."""
+    others: Callable[[BinaryIO, Set[str]], Mapping[str, str]]
+    """Takes the file and names in capitals; returns what the tags hold under all other names, to be compared."""
+    plan: Callable[[BinaryIO, Texts], list[Patch]]
+    """Takes the file and what to write; returns the patches, none if nothing changes. Raises PlanError."""
 
 
-MP3 = Kind("MP3", id3.read, id3_ids.plan_ids)
-MP4 = Kind("MP4", mp4.read, mp4_ids.plan_ids)
-FLAC = Kind("FLAC", vorbis.read_flac, flac_ids.plan_ids)
-OGG_VORBIS = Kind("Ogg Vorbis", vorbis.read_ogg_vorbis, ogg_ids.plan_vorbis_ids)
-OGG_OPUS = Kind("Ogg Opus", vorbis.read_ogg_opus, ogg_ids.plan_opus_ids)
-OGG_FLAC = Kind("Ogg FLAC", vorbis.read_ogg_flac, ogg_ids.plan_flac_ids)
+MP3 = Kind("MP3", id3.read, id3.others, id3_writing.plan)
+MP4 = Kind("MP4", mp4.read, mp4.others, mp4_writing.plan)
+FLAC = Kind("FLAC", vorbis.read_flac, vorbis.others, flac_writing.plan)
+OGG_VORBIS = Kind("Ogg Vorbis", vorbis.read_ogg_vorbis, vorbis.others, ogg_writing.plan_vorbis)
+OGG_OPUS = Kind("Ogg Opus", vorbis.read_ogg_opus, vorbis.others, ogg_writing.plan_opus)
+OGG_FLAC = Kind("Ogg FLAC", vorbis.read_ogg_flac, vorbis.others, ogg_writing.plan_flac)
 
 BY_SUFFIX: Mapping[str, tuple[Kind, ...]] = {
     ".mp3": (MP3,),

@@ -16,6 +16,12 @@ Container = Literal["id3", "mp4", "vorbis"]
 Values = Mapping[str, Sequence[str]]
 """What a container module reads: a name of the table, in capitals, to the texts found under it, in order."""
 
+Texts = Mapping[str, str | None]
+"""What a container module is to write: a name, spelled as in the table, to its text; None for no such field.
+
+Everything that has the name, in capitals or not, goes. The text takes the place of the first of them.
+"""
+
 _ROSE = "----:net.sunsetglow.rose:"
 _ITUNES = "----:com.apple.iTunes:"
 
@@ -71,6 +77,13 @@ FIELDS: Mapping[str, Names] = {
 }
 """Every field of a track, by the name that :class:`AudioTags` has for it, or by the artists' role."""
 
+BESIDE: Mapping[Container, Mapping[str, tuple[str, ...]]] = {
+    "id3": {"releasedate": ("TDAT",)},
+    "mp4": {"genres": ("gnre",)},  # a genre as a number, which mutagen shows as text
+    "vorbis": {},
+}
+"""Names that hold a part of a field, or the field in another form: they go when the field is written."""
+
 READ_ONLY_ROLES = ("remixer", "composer", "conductor", "producer", "djmixer")
 """Fields of one role each. They are read; when artists are written they go into the artist field."""
 
@@ -82,6 +95,11 @@ KEYS: Mapping[Container, Mapping[str, tuple[str, ...]]] = {
 
 _SEPARATOR = re.compile(r" \\\\ | / |; ?| vs\. ")
 _PARENTS = re.compile(r"\s*\\\\PARENTS:\\\\.*", re.DOTALL)
+
+
+def names_of(container: Container, field: str) -> tuple[str, ...]:
+    """Returns every name of a field in one kind of tag: first the one to write, then those to remove."""
+    return FIELDS[field].of(container) + BESIDE[container].get(field, ())
 
 
 def clean(text: str) -> str:

@@ -7,9 +7,10 @@ drops dates that it cannot merge. Nothing is ever written through mutagen.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, BinaryIO
 
+from mutagen.id3 import ID3, ID3NoHeaderError
 from mutagen.mp3 import MP3
 
 from rosecache.tags.fields import FIELDS
@@ -42,6 +43,23 @@ def read(file: BinaryIO) -> RawTags:
         raise ValueError("no MPEG audio found")
     _put_day_to_year(values)
     return RawTags("id3", values, length_of(audio))
+
+
+def others(file: BinaryIO, names: Set[str]) -> Mapping[str, str]:
+    """Returns the frames, pictures too, but for those of some names. Raises what mutagen raises.
+
+    Involved people are left out too: :func:`read` returns each of them.
+    """
+    try:
+        tags = ID3(file, translate=False)
+    except ID3NoHeaderError:
+        return {}
+    found = {
+        key: repr(frame)
+        for key, frame in tags.items()
+        if key.upper() not in names and frame.FrameID not in ("TIPL", "IPLS")
+    }
+    return found | {f"unknown {number}": repr(raw) for number, raw in enumerate(tags.unknown_frames)}
 
 
 def _put_day_to_year(values: dict[str, list[str]]) -> None:

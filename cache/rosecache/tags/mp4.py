@@ -5,7 +5,7 @@ Nothing is ever written through mutagen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, BinaryIO
 
 from mutagen.mp4 import MP4, AtomDataType, MP4FreeForm
@@ -27,6 +27,12 @@ def read(file: BinaryIO) -> RawTags:
         elif isinstance(found, list) and key[0] in "\xa9a":
             values[key.upper()] = [text for text in found if isinstance(text, str)]
     return RawTags("mp4", values, length_of(audio))
+
+
+def others(file: BinaryIO, names: Set[str]) -> Mapping[str, str]:
+    """Returns the items of the list, cover art too, but for those of some names. Raises what mutagen raises."""
+    tags: Iterable[tuple[str, Any]] = (MP4(file).tags or {}).items()
+    return {key: repr(found) for key, found in tags if key.upper() not in names}
 
 
 def _text(value: MP4FreeForm) -> str:

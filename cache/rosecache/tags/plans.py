@@ -1,4 +1,4 @@
-"""Planning the write of ids into one file: what to change, and whether it may be changed at all.
+"""Planning a write of tags into one file: what to change, and whether it may be changed at all.
 
 A plan is made of one reading of the file, and is worth nothing once the file has changed. Nothing here writes.
 """
@@ -13,17 +13,17 @@ import signal
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from rosecache.errors import TagWriteError
-from rosecache.tags.containers import kind_of
-from rosecache.tags.fields import KEYS
+from rosecache.tags.containers import Kind, kind_of
+from rosecache.tags.fields import FIELDS, Container, Texts
 from rosecache.tags.patches import Patch, PlanError, is_in_place, without_sameness
 from rosecache.tags.reading import BROKEN_FILE_ERRORS
 from rosecache.tags.values import RawTags, ids_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from _typeshed import WriteableBuffer
 
@@ -45,18 +45,31 @@ class IdWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be done to the tags of a file, once it is known what they say."""
+
+    texts: Texts
+    """By the names of the file's kind of tag."""
+    problem: Callable[[RawTags], str | None]
+    """Takes a reading of the new version; says what is not as it was asked for."""
+    is_edit: bool
+    """Whether a user asked for it: then the file gets new times, and everything else in it is compared."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to change in a file."""
 
     path: Path
-    track_id: str
-    release_id: str
+    request: Request
     raw: RawTags
     """What the file's tags say now."""
+    others: Mapping[str, str]
+    """What else is in the tags now; empty unless it is to be compared."""
     status: os.stat_result
     """The file's, from before it was read."""
     patches: Sequence[Patch]
-    """Empty if the file has the ids already."""
+    """Empty if the file says what was asked for already."""
 
     @property
     def is_in_place(self) -> bool:
@@ -64,9 +77,10 @@ class Plan:
 
         A file with further names (hard links) is never overwritten: a name outside the library, such as
         that of a file being shared, would change with it, and of two names inside, each needs an id of its
-        own. Its new version breaks the link, which costs space and harms nobody.
+        own. Its new version breaks the link, which costs space and harms nobody. A user's edit always makes a
+        new version: it is read back whole before it counts.
         """
-        return is_in_place(self.patches) and self.status.st_nlink == 1
+        return is_in_place(self.patches) and self.status.st_nlink == 1 and not self.request.is_edit
 
     def problem(self, error: OSError | TagWriteError) -> TagWriteError:
         """Returns the report of a failure to carry out this plan."""
@@ -89,19 +103,29 @@ def expect_unchanged(plan: Plan, status: os.stat_result) -> None:
         raise TagWriteError(plan.path, "another program has changed it meanwhile")
 
 
-def expect_only_ids_changed(plan: Plan, new: RawTags) -> None:
+def expect_as_planned(plan: Plan, kind: Kind, file: BinaryIO) -> None:
     """Raises TagWriteError if what a file would say, or its new version says, is not what was planned.
 
     Read by the reader that everything else uses: the last defence against a file that is odder than it looks.
     """
-    ids = {key for field in ("id", "release_id") for key in KEYS[new.container][field]}
+    new = kind.read(file)
+    names = {name.upper() for name in plan.request.texts}
     old_others, new_others = (
-        {key: found for key, found in raw.values.items() if key not in ids} for raw in (plan.raw, new)
+        {key: found for key, found in raw.values.items() if key not in names} for raw in (plan.raw, new)
     )
-    if ids_of(new) != (plan.track_id, plan.release_id):
-        raise TagWriteError(plan.path, "the ids could not be read back")
-    if new_others != old_others or new.length != plan.raw.length:
-        raise TagWriteError(plan.path, "more than the ids would change")
+    if (reason := plan.request.problem(new)) is not None:
+        raise TagWriteError(plan.path, reason)
+    if (
+        new_others != old_others
+        or new.length != plan.raw.length
+        or _others(plan.request, kind, file) != plan.others
+    ):
+        raise TagWriteError(plan.path, "more than was asked for would change")
+
+
+def _others(request: Request, kind: Kind, file: BinaryIO) -> Mapping[str, str]:
+    file.seek(0)
+    return kind.others(file, {name.upper() for name in request.texts}) if request.is_edit else {}
 
 
 def is_inside(release_dir: Path, path: Path) -> bool:
@@ -111,15 +135,40 @@ def is_inside(release_dir: Path, path: Path) -> bool:
     return path.is_relative_to(release_dir) and os.path.commonpath((real, real_parent)) == real
 
 
-def plan_write(release_dir: Path, write: IdWrite) -> Plan:
+def plan_ids(release_dir: Path, write: IdWrite) -> Plan:
     """Reads a file and plans how to put the ids into it.
 
     Raises:
         TagWriteError: The file must not be written, or cannot be.
     """
-    path = write.path
-    if not is_inside(release_dir, path):
-        raise TagWriteError(path, "it lies outside the release's directory")
+    if not is_inside(release_dir, write.path):
+        raise TagWriteError(write.path, "it lies outside the release's directory")
+
+    def problem(new: RawTags) -> str | None:
+        wanted = (write.track_id, write.release_id)
+        return None if ids_of(new) == wanted else "the ids could not be read back"
+
+    def request(raw: RawTags) -> Request:
+        return Request(_id_texts(raw.container, write), problem, is_edit=False)
+
+    return plan_write(write.path, request)
+
+
+def _id_texts(container: Container, write: IdWrite) -> Texts:
+    ids = {"id": write.track_id, "release_id": write.release_id}
+    return {FIELDS[field].of(container)[0]: text for field, text in ids.items()}
+
+
+def plan_write(path: Path, request_for: Callable[[RawTags], Request]) -> Plan:
+    """Reads a file and plans how to do what is asked for.
+
+    Args:
+        path: The file, absolute.
+        request_for: Says what is asked for, given what the file says. Raises ValueError if it cannot be done.
+
+    Raises:
+        TagWriteError: The file must not be written, or cannot be.
+    """
     try:
         fd = open_audio(path, os.O_RDONLY)
     except OSError as error:
@@ -136,18 +185,24 @@ def plan_write(release_dir: Path, write: IdWrite) -> Plan:
         if is_open_for_writing(fd):
             raise TagWriteError(path, BEING_WRITTEN)
         try:
-            kind = kind_of(path.suffix, file)
-            raw = kind.read(file)
-            patches = without_sameness(file, kind.plan_ids(file, write.track_id, write.release_id))
-            plan = Plan(path, write.track_id, write.release_id, raw, status, patches)
-            if is_in_place(patches):
-                expect_only_ids_changed(
-                    plan, kind.read(io.BufferedReader(_Preview(fd, status.st_size, patches)))
-                )
+            return _planned(path, file, status, request_for)
         except OSError as error:
             raise failure(path, error) from error
         except _REFUSALS as error:
             raise TagWriteError(path, str(error) or type(error).__name__) from error
+
+
+def _planned(
+    path: Path, file: BinaryIO, status: os.stat_result, request_for: Callable[[RawTags], Request]
+) -> Plan:
+    kind = kind_of(path.suffix, file)
+    raw = kind.read(file)
+    request = request_for(raw)
+    patches = without_sameness(file, kind.plan(file, request.texts))
+    plan = Plan(path, request, raw, _others(request, kind, file), status, patches)
+    if patches and plan.is_in_place:
+        preview = io.BufferedReader(_Preview(file.fileno(), status.st_size, patches))
+        expect_as_planned(plan, kind, preview)
     return plan
 
 

@@ -12,12 +12,14 @@ import os
 import stat
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 from mutagen import MutagenError
 
 from rosecache.errors import UnreadableAudioError
-from rosecache.tags.containers import kind_of
+from rosecache.tags.containers import Kind, kind_of
 from rosecache.tags.values import AudioTags, RawTags, ids_of, tags_of
 
 BROKEN_FILE_ERRORS: tuple[type[Exception], ...] = (
@@ -36,6 +38,8 @@ BROKEN_FILE_ERRORS: tuple[type[Exception], ...] = (
     RecursionError,  # MP4 atoms nested without end
 )
 """What mutagen raises on files that are broken: found by reading its code and by feeding it damaged files."""
+
+T = TypeVar("T")
 
 _BUFFER_SIZE = 16 * 1024
 
@@ -73,6 +77,11 @@ def read_ids(path: Path) -> tuple[str | None, str | None]:
 
 def read_raw(path: Path) -> RawTags:
     """Reads an audio file without applying the rules of fields. Raises what :func:`read_tags` does."""
+    return read_with(path, lambda kind, file: kind.read(file))
+
+
+def read_with(path: Path, read: Callable[[Kind, BinaryIO], T]) -> T:
+    """Opens an audio file and has it read. Raises what :func:`read_tags` does, and what ``read`` means to."""
     # Looked at first, since opening a named pipe would wait for somebody to write into it.
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
@@ -81,7 +90,7 @@ def read_raw(path: Path) -> RawTags:
         raise UnreadableAudioError(path, "the file is empty")
     with _BoundedReader(io.FileIO(path), status.st_size) as file:
         try:
-            return kind_of(path.suffix, file).read(file)
+            return read(kind_of(path.suffix, file), file)
         except BROKEN_FILE_ERRORS as error:
             if (failed := _failed_io(error)) is not None:
                 raise failed from error

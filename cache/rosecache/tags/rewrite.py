@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import secrets
 from collections.abc import Sequence
@@ -21,12 +22,12 @@ from rosecache.tags.patches import BLOCK, Patch
 from rosecache.tags.plans import (
     BEING_WRITTEN,
     Plan,
-    expect_only_ids_changed,
+    expect_as_planned,
     expect_unchanged,
     is_open_for_writing,
     open_audio,
 )
-from rosecache.tags.reading import read_raw
+from rosecache.tags.reading import read_with
 
 _CANNOT_COPY = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM)
 """What the kernel answers when it will not copy between two files itself."""
@@ -90,7 +91,7 @@ def _write_new_version(plan: Plan) -> _NewVersion:
             expect_unchanged(plan, os.fstat(source))
             _copy_patched(source, fd, plan.status.st_size, plan.patches)
             _verify(plan, path)
-            keep_attributes(source, fd, plan.status)
+            keep_attributes(source, fd, plan.status, times=not plan.request.is_edit)
         finally:
             os.close(source)
     except BaseException:
@@ -101,7 +102,7 @@ def _write_new_version(plan: Plan) -> _NewVersion:
 
 def _verify(plan: Plan, path: Path) -> None:
     try:
-        expect_only_ids_changed(plan, read_raw(path))
+        read_with(path, functools.partial(expect_as_planned, plan))
     except UnreadableAudioError as error:
         raise TagWriteError(plan.path, f"the new version could not be read: {error.reason}") from error
 

@@ -21,7 +21,7 @@ from rosecache.tags.journal import (
     write_journal,
     write_spans,
 )
-from rosecache.tags.plans import IdWrite, Plan, expect_unchanged, failure, open_audio, plan_write
+from rosecache.tags.plans import IdWrite, Plan, expect_unchanged, failure, open_audio, plan_ids
 from rosecache.tags.rewrite import rewrite
 
 _AT_ONCE = 100
@@ -45,7 +45,7 @@ def write_ids(release_dir: Path, writes: Sequence[IdWrite]) -> list[TagWriteErro
         plans = []
         for write in writes[start : start + _AT_ONCE]:
             try:
-                plans.append(plan_write(release_dir, write))
+                plans.append(plan_ids(release_dir, write))
             except TagWriteError as error:
                 problems.append(error)
         due = [plan for plan in plans if plan.patches]

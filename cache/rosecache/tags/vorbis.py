@@ -5,6 +5,7 @@ Nothing is ever written through mutagen. Specification: https://xiph.org/vorbis/
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import BinaryIO
 
 from mutagen import FileType
@@ -35,6 +36,11 @@ def read_ogg_opus(file: BinaryIO) -> RawTags:
 def read_ogg_flac(file: BinaryIO) -> RawTags:
     """Reads a file of FLAC in Ogg. Raises what mutagen raises."""
     return _raw(OggFLAC(file))
+
+
+def others(_file: BinaryIO, _names: Set[str]) -> Mapping[str, str]:
+    """Returns nothing: what is read of these files holds every comment, and nothing else is written to."""
+    return {}
 
 
 def _raw(audio: FileType) -> RawTags:

@@ -1,6 +1,6 @@
-"""Putting the ids into an MP4 file without changing another byte of its tags or its audio.
+"""Putting texts into an MP4 file without changing another byte of its tags or its audio.
 
-The item list gets its two atoms; a ``free`` atom beside it takes up the growth. Where there is no such
+The item list gets atoms for them; a ``free`` atom beside it takes up the growth. Where there is no such
 room, what follows moves, and the tables of positions in the file are corrected.
 Specifications: ISO/IEC 14496-12; the QuickTime File Format, "Metadata".
 """
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from rosecache.tags.fields import FIELDS
+from rosecache.tags.fields import Texts
 from rosecache.tags.mp4_atoms import Atom, child, children, rendered, top_level
 from rosecache.tags.mp4_offsets import moved_offsets
 from rosecache.tags.patches import BLOCK, Patch, PlanError, joined, read_at
@@ -19,16 +19,19 @@ from rosecache.tags.patches import BLOCK, Patch, PlanError, joined, read_at
 _FREE = b"free"
 _FREE_HEADER = 8
 _UTF8 = 1
+_PAIRS = {"trkn": bytes(2), "disk": b""}
+"""Items that hold a number and a total, and what follows those."""
 _HANDLER = rendered(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
 
 
-def plan_ids(file: BinaryIO, track_id: str, release_id: str) -> list[Patch]:
-    """Plans the patches that put the ids into an MP4 file.
+def plan(file: BinaryIO, texts: Texts) -> list[Patch]:
+    """Plans the patches that put texts into an MP4 file.
+
+    The numbers of track and disc must be texts of whole numbers; a total that stands beside one is kept.
 
     Raises:
         PlanError: Its atoms are damaged, or of a kind in which nothing can be moved.
     """
-    ids = {_key("id"): track_id, _key("release_id"): release_id}
     atoms = top_level(file)
     moov = next((atom for atom in atoms if atom.name == b"moov"), None)
     if moov is None:
@@ -39,9 +42,9 @@ def plan_ids(file: BinaryIO, track_id: str, release_id: str) -> list[Patch]:
             break
         path.append(inner)
     if len(path) < 4:
-        return _with_new_list(file, atoms, path[:2], ids)
+        return _with_new_list(file, atoms, path[:2], texts) if any(texts.values()) else []
     *parents, ilst = path
-    items = rendered(b"ilst", b"".join(_items(file, ilst, ids)))
+    items = rendered(b"ilst", b"".join(_items(file, ilst, texts)))
     changed = Patch(ilst.offset, ilst.size, items)
     if changed.growth == 0:
         return [changed]
@@ -79,10 +82,12 @@ def _moving(file: BinaryIO, atoms: Sequence[Atom], parents: Sequence[Atom], chan
 
 
 def _with_new_list(
-    file: BinaryIO, atoms: Sequence[Atom], parents: Sequence[Atom], ids: dict[str, str]
+    file: BinaryIO, atoms: Sequence[Atom], parents: Sequence[Atom], texts: Texts
 ) -> list[Patch]:
     """Puts a new item list into a file that has none: into its user data, or into new user data."""
-    ilst = rendered(b"ilst", b"".join(_new_item(key, value) for key, value in ids.items()))
+    ilst = rendered(
+        b"ilst", b"".join(_new_item(key, text) for key, text in texts.items() if text is not None)
+    )
     overhead = 8 + 4 + len(_HANDLER) + len(ilst) + (8 if len(parents) == 1 else 0)
     free = _free(-(overhead + _FREE_HEADER) % BLOCK + _FREE_HEADER)
     data = rendered(b"meta", bytes(4) + _HANDLER + ilst + free)
@@ -95,50 +100,64 @@ def _with_new_list(
     return _in_order([*_grown(parents, patch.growth), patch, *moved_offsets(file, atoms, at, patch.growth)])
 
 
-def _items(file: BinaryIO, ilst: Atom, ids: dict[str, str]) -> Iterator[bytes]:
-    """Yields the list's items: an id replaced where it stands, further ones left out, missing ones added."""
-    missing = dict(ids)
+def _items(file: BinaryIO, ilst: Atom, texts: Texts) -> Iterator[bytes]:
+    """Yields the list's items: each replaced where it stands, further ones left out, missing ones added."""
+    keys = {key.upper() for key in texts}
+    missing = {key.upper(): (key, text) for key, text in texts.items() if text is not None}
     for item in children(file, ilst):
         raw = read_at(file, item.offset, item.size)
-        key, value = _free_form(raw[item.header :]) if item.name == b"----" else ("", "")
-        if key not in ids:
+        key, values = _parsed(item, raw[item.header :])
+        if key not in keys:
             yield raw
         elif key in missing:
-            wanted = missing.pop(key)
-            yield raw if value == wanted else _new_item(key, wanted)
-    for key, value in missing.items():
-        yield _new_item(key, value)
+            spelled, text = missing.pop(key)
+            yield raw if values == [(_UTF8, text.encode())] else _new_item(spelled, text, values)
+    for spelled, text in missing.values():
+        yield _new_item(spelled, text)
 
 
-def _free_form(content: bytes) -> tuple[str, str]:
-    """Returns the key of a free-form item, ``----:MEAN:NAME`` in capitals, and its text."""
-    parts: dict[bytes, bytes] = {}
+_Typed = tuple[int, bytes]
+"""A value of an item: the code of its type, and its bytes."""
+
+
+def _parsed(item: Atom, content: bytes) -> tuple[str, Sequence[_Typed]]:
+    """Returns what the table of fields calls an item, in capitals, and its values."""
+    parts: dict[bytes, list[bytes]] = {}
     at = 0
     while at + 8 <= len(content):
         size, name = struct.unpack_from(">I4s", content, at)
         if size < 8:
-            return "", ""
-        parts.setdefault(name, content[at + 8 : at + size])
+            break
+        parts.setdefault(name, []).append(content[at + 8 : at + size])
         at += size
-    mean, name = (parts.get(part, b"")[4:].decode("utf-8", "replace") for part in (b"mean", b"name"))
-    data = parts.get(b"data", b"")
-    text = data[8:].decode("ascii", "replace") if data[:4] == struct.pack(">I", _UTF8) else ""
-    return f"----:{mean}:{name}".upper(), text
+    key = item.name.decode("latin-1")
+    if item.name == b"----":
+        mean, name = (parts.get(part, [b""])[0][4:].decode("utf-8", "replace") for part in (b"mean", b"name"))
+        key = f"----:{mean}:{name}"
+    data = [value for value in parts.get(b"data", ()) if len(value) >= 8]
+    return key.upper(), [(int.from_bytes(value[:4], "big"), value[8:]) for value in data]
 
 
-def _new_item(key: str, value: str) -> bytes:
+def _new_item(key: str, text: str, old: Sequence[_Typed] = ()) -> bytes:
+    if key in _PAIRS:
+        total = old[0][1][4:6].rjust(2, b"\0") if old else bytes(2)
+        return rendered(
+            key.encode("ascii"), _data(0, bytes(2) + struct.pack(">H", int(text)) + total + _PAIRS[key])
+        )
+    if not key.startswith("----:"):
+        return rendered(key.encode("latin-1"), _data(_UTF8, text.encode()))
     # Other programs compare these names with regard to case, so they are written as the table has them.
-    _, mean, name = next(names.mp4[0] for names in FIELDS.values() if names.mp4[0].upper() == key).split(":")
+    _, mean, name = key.split(":")
     return rendered(
         b"----",
         rendered(b"mean", bytes(4) + mean.encode("ascii"))
         + rendered(b"name", bytes(4) + name.encode("ascii"))
-        + rendered(b"data", struct.pack(">II", _UTF8, 0) + value.encode("ascii")),
+        + _data(_UTF8, text.encode()),
     )
 
 
-def _key(field: str) -> str:
-    return FIELDS[field].mp4[0].upper()
+def _data(code: int, value: bytes) -> bytes:
+    return rendered(b"data", struct.pack(">II", code, 0) + value)
 
 
 def _free(size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Putting the ids into the comment packet of an Ogg Vorbis, Opus or FLAC stream.
+"""Putting texts into the comment packet of an Ogg Vorbis, Opus or FLAC stream.
 
 Only the pages that hold that packet are made anew. Where they become more, the later pages of that stream
 get new numbers and checksums, but keep their packets and granule positions; pages of other streams are
@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from rosecache.tags.comments import with_ids
+from rosecache.tags.comments import with_texts
+from rosecache.tags.fields import Texts
 from rosecache.tags.patches import BLOCK, Patch, PlanError, read_at, size_of
 
 _HEADER = struct.Struct("<4sBBqIIIB")
@@ -23,7 +24,7 @@ _UNFINISHED = -1
 """The granule position of a page on which no packet ends."""
 
 _Edited = tuple[bytes, bytes, bool]
-"""A packet with the ids in it, what followed it in the old one, and whether that was, and may be, padding."""
+"""A packet with the texts in it, what followed it in the old one, and whether that was, and may be, padding."""
 _Edit = Callable[[bytes], _Edited]
 
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -52,37 +53,37 @@ class _Page:
         return read_at(file, self.content_offset, sum(self.lacing))
 
 
-def plan_vorbis_ids(file: BinaryIO, track_id: str, release_id: str) -> list[Patch]:
-    """Plans the patches that put the ids into an Ogg Vorbis file. Raises PlanError if it is damaged."""
+def plan_vorbis(file: BinaryIO, texts: Texts) -> list[Patch]:
+    """Plans the patches that put texts into an Ogg Vorbis file. Raises PlanError if it is damaged."""
 
     def edit(packet: bytes) -> _Edited:
         _expect(packet, b"\x03vorbis")
-        new, trailing = with_ids(packet[7:], track_id, release_id)
+        new, trailing = with_texts(packet[7:], texts)
         # A framing bit ends the comments; what follows is nobody's unless it is all zero.
         return b"\x03vorbis" + new + trailing[:1], trailing[1:], not any(trailing[1:])
 
     return _plan(file, b"\x01vorbis", edit)
 
 
-def plan_opus_ids(file: BinaryIO, track_id: str, release_id: str) -> list[Patch]:
-    """Plans the patches that put the ids into an Ogg Opus file. Raises PlanError if it is damaged."""
+def plan_opus(file: BinaryIO, texts: Texts) -> list[Patch]:
+    """Plans the patches that put texts into an Ogg Opus file. Raises PlanError if it is damaged."""
 
     def edit(packet: bytes) -> _Edited:
         _expect(packet, b"OpusTags")
-        new, trailing = with_ids(packet[8:], track_id, release_id)
+        new, trailing = with_texts(packet[8:], texts)
         # RFC 7845, 5.2: if the first bit of what follows is set, it is data to be preserved, else padding.
         return b"OpusTags" + new, trailing, not (trailing and trailing[0] & 1)
 
     return _plan(file, b"OpusHead", edit)
 
 
-def plan_flac_ids(file: BinaryIO, track_id: str, release_id: str) -> list[Patch]:
-    """Plans the patches that put the ids into a file of FLAC in Ogg. Raises PlanError if it is damaged."""
+def plan_flac(file: BinaryIO, texts: Texts) -> list[Patch]:
+    """Plans the patches that put texts into a file of FLAC in Ogg. Raises PlanError if it is damaged."""
 
     def edit(packet: bytes) -> _Edited:
         if len(packet) < 4 or packet[0] & 0x7F != 4:
             raise PlanError("the second packet does not hold the comments")
-        new, trailing = with_ids(packet[4:], track_id, release_id)
+        new, trailing = with_texts(packet[4:], texts)
         size = struct.pack(">I", len(new) + len(trailing))[1:]
         if len(new) + len(trailing) >= 2**24:
             raise PlanError("the comment block would become longer than such a block can be")

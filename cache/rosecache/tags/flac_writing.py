@@ -1,4 +1,4 @@
-"""Putting the ids into a FLAC file without changing anything but the comment block and padding.
+"""Putting texts into a FLAC file without changing anything but the comment block and padding.
 
 Every other block keeps its bytes and its place in the order, and so does an ID3 tag before the first block.
 Specification: RFC 9639.
@@ -10,7 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from rosecache.tags.comments import empty_comments, with_ids
+from rosecache.tags.comments import empty_comments, with_texts
+from rosecache.tags.fields import Texts
 from rosecache.tags.patches import BLOCK, Patch, PlanError, joined, read_at
 
 _STREAMINFO, _PADDING, _COMMENTS = 0, 1, 4
@@ -33,22 +34,24 @@ class _Block:
         return self.offset + _HEADER + self.size
 
 
-def plan_ids(file: BinaryIO, track_id: str, release_id: str) -> list[Patch]:
-    """Plans the patches that put the ids into a FLAC file.
+def plan(file: BinaryIO, texts: Texts) -> list[Patch]:
+    """Plans the patches that put texts into a FLAC file.
 
     Raises:
         PlanError: The metadata blocks are damaged, or too full.
     """
     blocks = _blocks(file)
     comments = next((block for block in blocks if block.code == _COMMENTS), None)
+    if comments is None and not any(texts.values()):
+        return []
     if comments is None:
-        content, _ = with_ids(empty_comments(), track_id, release_id)
+        content, _ = with_texts(empty_comments(), texts)
         # Behind the first block, which has to be the first; never the last block, since padding follows it.
         at = blocks[0].end
         changed = Patch(at, 0, _block(_COMMENTS, content, is_last=False))
     else:
         old = read_at(file, comments.offset + _HEADER, comments.size)
-        content, trailing = with_ids(old, track_id, release_id)
+        content, trailing = with_texts(old, texts)
         changed = Patch(
             comments.offset,
             _HEADER + comments.size,
