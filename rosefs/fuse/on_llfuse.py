@@ -23,7 +23,7 @@ from rosefs.fuse.checks import explaining_refusal
 from rosefs.fuse.errnos import errno_for
 from rosefs.fuse.operations import Operations
 from rosefs.fuse.translation import STOP_SIGNALS, Timeouts, fill_absent, fill_entry, fill_statvfs
-from rosefs.vfs.errors import NoEntryError, ReadOnlyError
+from rosefs.vfs.errors import NoAttributeError, NoEntryError, ReadOnlyError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class Handlers:
     @_handler
     def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> Any:
         try:
-            found = self._ask(parent_inode, self._tree.lookup, parent_inode, name)
+            found = self._ask(self._tree.is_cheap(parent_inode), self._tree.lookup, parent_inode, name)
         except NoEntryError:
             if not self._tree.absence_may_be_cached(parent_inode):
                 raise
@@ -80,18 +80,20 @@ class Handlers:
 
     @_handler
     def getattr(self, inode: int, ctx: Any) -> Any:
-        found = self._ask(inode, self._tree.getattr, inode)
+        found = self._ask(self._tree.is_known(inode), self._tree.getattr, inode)
         return fill_entry(llfuse.EntryAttributes(), found, self._timeouts)
 
     @_handler
     def getxattr(self, inode: int, name: bytes, ctx: Any = None) -> bytes:
         # llfuse also asks by itself, and without a context, before it sets an attribute that has to be new.
+        if not self._tree.has_attribute(inode, name):
+            raise NoAttributeError(name.decode("utf-8", "backslashreplace"))
         with llfuse.lock_released:
             return self._tree.getxattr(inode, name)
 
     @_handler
     def listxattr(self, inode: int, ctx: Any) -> Sequence[bytes]:
-        return self._ask(inode, self._tree.listxattr, inode)
+        return self._tree.listxattr(inode)
 
     @_handler
     def statfs(self, ctx: Any) -> Any:
@@ -103,7 +105,7 @@ class Handlers:
 
     @_handler
     def opendir(self, inode: int, ctx: Any) -> int:
-        return self._ask(inode, self._tree.opendir, inode)
+        return self._ask(self._tree.is_cheap(inode), self._tree.opendir, inode)
 
     def readdir(self, fh: int, off: int) -> Iterator[tuple[bytes, Any, int]]:
         # A generator runs after its call has returned, so the guard of the other handlers would see nothing.
@@ -158,9 +160,9 @@ class Handlers:
 
     # Helpers ---------------------------------------------------------------------------------------------
 
-    def _ask(self, inode: int, question: Callable[..., T], *args: int | bytes) -> T:
+    def _ask(self, from_memory: bool, question: Callable[..., T], *args: int | bytes) -> T:
         """Asks the tree under llfuse's lock if it answers from memory, and without it otherwise."""
-        if self._tree.is_cheap(inode):
+        if from_memory:
             return question(*args)
         with llfuse.lock_released:
             return question(*args)

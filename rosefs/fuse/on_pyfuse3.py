@@ -22,7 +22,7 @@ from rosefs.fuse.checks import explaining_refusal
 from rosefs.fuse.errnos import errno_for
 from rosefs.fuse.operations import Operations
 from rosefs.fuse.translation import STOP_SIGNALS, Timeouts, fill_absent, fill_entry, fill_statvfs
-from rosefs.vfs.errors import NoEntryError, ReadOnlyError
+from rosefs.vfs.errors import NoAttributeError, NoEntryError, ReadOnlyError
 from rosefs.vfs.model import Attributes
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Handlers(pyfuse3.Operations):
         self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
         try:
-            found = await self._ask(parent_inode, self._tree.lookup, parent_inode, name)
+            found = await self._ask(self._tree.is_cheap(parent_inode), self._tree.lookup, parent_inode, name)
         except NoEntryError:
             if not self._tree.absence_may_be_cached(parent_inode):
                 raise
@@ -85,16 +85,17 @@ class Handlers(pyfuse3.Operations):
 
     @_handler
     async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
-        return self._entry(await self._ask(inode, self._tree.getattr, inode))
+        return self._entry(await self._ask(self._tree.is_known(inode), self._tree.getattr, inode))
 
     @_handler
     async def getxattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> bytes:
-        # Always in a thread: also what is cheap otherwise may have to be asked for this.
+        if not self._tree.has_attribute(inode, name):
+            raise NoAttributeError(name.decode("utf-8", "backslashreplace"))
         return await trio.to_thread.run_sync(self._tree.getxattr, inode, name, limiter=self._queries)
 
     @_handler
     async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> Sequence[bytes]:
-        return await self._ask(inode, self._tree.listxattr, inode)
+        return self._tree.listxattr(inode)
 
     @_handler
     async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
@@ -105,7 +106,7 @@ class Handlers(pyfuse3.Operations):
 
     @_handler
     async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
-        return await self._ask(inode, self._tree.opendir, inode)
+        return await self._ask(self._tree.is_cheap(inode), self._tree.opendir, inode)
 
     @_handler
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
@@ -154,9 +155,9 @@ class Handlers(pyfuse3.Operations):
 
     # Helpers ---------------------------------------------------------------------------------------------
 
-    async def _ask(self, inode: int, question: Callable[..., T], *args: int | bytes) -> T:
+    async def _ask(self, from_memory: bool, question: Callable[..., T], *args: int | bytes) -> T:
         """Asks the tree here if it answers from memory, and in a thread otherwise."""
-        if self._tree.is_cheap(inode):
+        if from_memory:
             return question(*args)
         return await trio.to_thread.run_sync(question, *args, limiter=self._queries)
 

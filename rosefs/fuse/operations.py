@@ -18,8 +18,8 @@ class Operations(Protocol):
 
     A method refuses by raising a ``FileSystemError``; whatever else it raises is taken for a mistake in the
     program. Names are bytes, offsets and sizes are bytes. Of these methods ``open``, ``read`` and
-    ``statfs`` touch a disk at any time, and ``getxattr`` may query; ``lookup``, ``getattr``, ``opendir`` and
-    ``listxattr`` may, unless ``is_cheap`` says that they will not.
+    ``statfs`` touch a disk at any time, and ``getxattr`` may query; so may ``lookup`` and ``opendir``, unless
+    ``is_cheap`` says that they will not, and ``getattr``, unless ``is_known`` says so.
     """
 
     def lookup(self, parent: int, name: bytes) -> Attributes:
@@ -61,11 +61,17 @@ class Operations(Protocol):
     def getxattr(self, inode: int, name: bytes) -> bytes:
         """Returns an extended attribute. Raises NoAttributeError if there is none of the name."""
 
+    def has_attribute(self, inode: int, name: bytes) -> bool:
+        """Tells whether an inode can have an extended attribute; programs ask for many that none has."""
+
     def listxattr(self, inode: int) -> list[bytes]:
-        """Returns the names of the extended attributes."""
+        """Returns the names of the extended attributes. From memory."""
 
     def is_cheap(self, inode: int) -> bool:
-        """Tells whether questions about an inode, or about names in it, are answered from memory."""
+        """Tells whether questions about the names in a directory are answered from memory."""
+
+    def is_known(self, inode: int) -> bool:
+        """Tells whether the attributes of an inode are answered from memory."""
 
     def absence_may_be_cached(self, parent: int) -> bool:
         """Tells whether the kernel may remember that a directory does not have some name."""

@@ -101,8 +101,12 @@ class FileSystem:
         """Returns an extended attribute. Raises NoAttributeError if there is none of this name."""
         return get_attribute(self._c, self._inodes.get(inode).node, name)
 
+    def has_attribute(self, inode: int, name: bytes) -> bool:
+        """Tells, from memory, whether there can be an extended attribute of this name."""
+        return name in list_attributes(self._inodes.get(inode).node)
+
     def listxattr(self, inode: int) -> list[bytes]:
-        """Returns the names of the extended attributes of a known inode."""
+        """Returns, from memory, the names of the extended attributes of a known inode."""
         return list_attributes(self._inodes.get(inode).node)
 
     # Directories ----------------------------------------------------------------------------------------
@@ -136,13 +140,13 @@ class FileSystem:
         self._tree.discard(self._inodes.unpin(opened.pinned))
 
     def is_cheap(self, inode: int) -> bool:
-        """Tells whether operations on a directory or file can be answered without asking the cache."""
-        if self._freshness.is_due():
-            return False
+        """Tells whether names in a directory can be looked up and listed without asking the cache."""
         node = self._inodes.get(inode).node
-        if not self._tree.is_current(node):
-            return False
-        return not isinstance(node, DirectoryNode) or self._tree.is_ready(node.key)
+        return self.is_known(inode) and (not isinstance(node, DirectoryNode) or self._tree.is_ready(node.key))
+
+    def is_known(self, inode: int) -> bool:
+        """Tells whether the attributes of a directory or file are known without asking the cache."""
+        return not self._freshness.is_due() and self._tree.is_current(self._inodes.get(inode).node)
 
     def absence_may_be_cached(self, parent: int) -> bool:
         """Tells whether the kernel may remember that a name is not in a directory."""

@@ -145,8 +145,13 @@ class MemoryTree:
     def listxattr(self, inode: int) -> list[bytes]:
         return [CALLS.encode(), LOOKUPS.encode()] if inode == ROOT_INODE else []
 
+    def has_attribute(self, inode: int, name: bytes) -> bool:
+        return name.startswith(b"user.")
+
     def is_cheap(self, inode: int) -> bool:
         return self._cheap
+
+    is_known = is_cheap
 
     def absence_may_be_cached(self, parent: int) -> bool:
         return parent == ROOT_INODE

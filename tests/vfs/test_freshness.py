@@ -290,6 +290,7 @@ def test_what_is_listed_already_is_cheap(library: Config) -> None:
     release = browser.stat(f"Releases/{HASH}").inode
     assert fs.is_cheap(releases)
     assert not fs.is_cheap(release)
+    assert fs.is_known(release)
     track = browser.stat(f"Releases/{HASH}/01. Track 1.opus").inode
     assert fs.is_cheap(release)
     assert fs.is_cheap(track)
