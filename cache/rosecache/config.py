@@ -21,8 +21,8 @@ from rosecache.errors import ConfigError
 
 T = TypeVar("T")
 
-OTHER_TABLES = frozenset({"vfs", "stored_metadata_rules", "hooks", "smart"})
-"""Top-level tables of the configuration file that are read elsewhere."""
+OTHER_TABLES = frozenset({"vfs", "state_dir", "stored_metadata_rules", "hooks", "smart"})
+"""Top-level tables and keys of the configuration file that are read elsewhere."""
 
 DEFAULT_RELEASE_TEMPLATE = (
     "{% if new %}{{ '{NEW} ' }}{% endif %}{{ releaseartists | artistsfmt }} - "

@@ -1,0 +1,141 @@
+"""The hands of an edit: the few things that edits do to the disk, each whole or not at all.
+
+``Hands`` does them; a subclass may note each step before it is done, and that is what ``journal.Edit`` is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rosefs.library import trash as trashing
+from rosefs.library.files import (
+    Content,
+    Progress,
+    common_ends,
+    copy_tree,
+    digest_if_file,
+    digest_of,
+    new_version,
+    rename_new,
+)
+from rosefs.library.steps import Created, Renamed, Replaced, Restored, Step, Trashed
+
+
+class Hands:
+    """Does steps, and notes nothing. Paths are absolute.
+
+    Every method raises OSError, or TrashError where the trash is concerned, and then nothing has changed.
+    """
+
+    def _about_to(self, step: Step) -> None:
+        """Called before a step is done; may raise, and then it is not done."""
+
+    @contextmanager
+    def _doing(self, step: Step) -> Iterator[None]:
+        self._about_to(step)
+        yield
+
+    def _keep_old(self, path: Path, start: int, length: int) -> tuple[bytes, str | None]:
+        """Keeps some bytes of a file that is to be replaced; returns them, or the name of a file of them."""
+        return b"", None
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Renames a file or directory, replacing nothing: FileExistsError."""
+        with self._doing(Renamed(old=old, new=new, digest=digest_if_file(old))):
+            rename_new(old, new)
+
+    def trash(self, path: Path) -> trashing.Trashed:
+        """Puts a file or directory into the trash."""
+        return trashing.trash(path, announce=lambda at: self._about_to(Trashed(at=at)))
+
+    def restore(self, at: trashing.Trashed) -> None:
+        """Puts something back from the trash."""
+        with self._doing(Restored(at=at)):
+            trashing.restore(at)
+
+    def create(self, path: Path, content: Content) -> None:
+        """Makes a file that is not there yet: FileExistsError."""
+        if os.path.lexists(path):  # before anything is written; the rename makes sure
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        with (
+            new_version(path, content) as temporary,
+            self._doing(Created(path=path, digest=digest_of(temporary))),
+        ):
+            rename_new(temporary, path)
+
+    def create_tree(self, path: Path, source: Path, temporary: Path, progress: Progress) -> None:
+        """Makes a directory as a copy of another one, under a temporary path that must not be there yet."""
+        with self._doing(Created(path=path, digest=None, temporary=temporary)):
+            temporary.mkdir(mode=0o700)
+            try:
+                copy_tree(source, temporary, progress)
+                rename_new(temporary, path)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+
+    def replace(self, path: Path, content: Content, *, expected: str | None = None) -> None:
+        """Gives a file other content; owner, mode and extended attributes stay. Does nothing if it is the same.
+
+        With ``expected``, content that has another digest is refused.
+        """
+        before = os.lstat(path)
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        with new_version(path, content) as temporary:
+            digests = digest_of(path), digest_of(temporary)
+            if expected not in (None, digests[1]):
+                raise OSError(errno.EIO, "the content kept for it is damaged", str(path))
+            if digests[0] == digests[1]:
+                return
+            prefix, suffix = common_ends(path, temporary)
+            old, old_file = self._keep_old(path, prefix, before.st_size - prefix - suffix)
+            step = Replaced(
+                path=path, prefix=prefix, suffix=suffix, new_size=temporary.stat().st_size,
+                old_digest=digests[0], new_digest=digests[1], old=old, old_file=old_file,
+            )  # fmt: skip
+            with self._doing(step):
+                if _identity(os.lstat(path)) != _identity(before):
+                    raise OSError(errno.EBUSY, "was changed by another program just now", str(path))
+                os.rename(temporary, path)
+
+    def discard(self, path: Path) -> None:
+        """Removes for good what was only just created."""
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def take_back(step: Step, hands: Hands, directory: Path) -> None:
+    """Does the opposite of a step that was done.
+
+    Args:
+        step: The step.
+        hands: Who does it.
+        directory: The journal's directory, which may hold old content.
+
+    Raises:
+        OSError, TrashError: It cannot be done; nothing has changed.
+    """
+    match step:
+        case Renamed():
+            hands.rename(step.new, step.old)
+        case Trashed():
+            hands.restore(step.at)
+        case Restored():
+            hands.trash(step.at.original)
+        case Created():
+            hands.discard(step.path)
+        case Replaced():
+            hands.replace(step.path, step.old_content(directory), expected=step.old_digest)

@@ -1,0 +1,159 @@
+"""Importing directories as releases: copied or moved into the music directory, seen by others only when whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rosecache.config import Config
+from rosecache.model import Release
+from rosecache.query.releases import releases_where
+from rosecache.tags import is_audio
+from rosecache.temporary import IN_PROGRESS_PREFIX
+from rosefs.library.editing import Touched, editing
+from rosefs.library.errors import ImportRefusedError, InvalidNameError
+from rosefs.library.files import Progress, walk
+from rosefs.library.journal import Edit, Journal
+from rosefs.library.trash import Trashed
+
+_MAX_NAME = 255
+_LISTS = ("!collages", "!playlists")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A directory that became a release.
+
+    Attributes:
+        path: The release's directory.
+        release: The release; None if the cache could not read it.
+        trashed: Where the original went that was moved from another volume, and so had to be copied.
+    """
+
+    path: Path
+    release: Release | None
+    trashed: Trashed | None
+
+
+def _ignore(done: int, total: int) -> None:
+    pass
+
+
+def import_release(
+    c: Config, journal: Journal, directory: Path, *, move: bool = False, progress: Progress = _ignore
+) -> Imported:
+    """Makes a directory a release of the library, under its own name or, if that is taken, with `` [2]``.
+
+    A copy is a reflink where the disk can, and is renamed when it is whole and on the disk. Moving is a rename;
+    from another volume it is a copy, and the original goes to the trash.
+
+    Args:
+        c: The settings.
+        journal: Where the edit is noted.
+        directory: What to import, outside of the music directory.
+        move: Take it away from where it is.
+        progress: Told how many bytes are copied.
+
+    Raises:
+        ImportRefusedError, InvalidNameError: The directory cannot be a release; nothing was changed.
+        OSError, TrashError, JournalError, LockTimeoutError: Nothing was changed.
+    """
+    source = Path(os.path.realpath(directory))
+    _check(c, directory, source)
+    name = _check_name(c, source.name)
+    for candidate in _free_names(c, name):
+        done = _import_as(c, journal, source, candidate, move, progress)
+        if done is not None:
+            break
+    path, trashed = done or (source, None)
+    found = releases_where(c, "r.directory = :directory", {"directory": os.fsencode(path.name)})
+    return Imported(path, found[0] if found else None, trashed)
+
+
+def _import_as(
+    c: Config, journal: Journal, source: Path, name: str, move: bool, progress: Progress
+) -> tuple[Path, Trashed | None] | None:
+    """Imports under one name. Returns None if somebody was faster in taking that name."""
+    path = c.music_source_dir / name
+    title = f"import {name}"
+    trashed = None
+    with editing(c, journal, title, Touched([os.fsencode(name)]), force=True) as edit:
+        try:
+            if move and _renamed(edit, source, path):
+                return path, None
+            edit.create_tree(path, source, _temporary(c, name), progress)
+        except FileExistsError:
+            return None
+        if move:
+            trashed = edit.trash(source)
+    return path, trashed
+
+
+def _renamed(edit: Edit, source: Path, path: Path) -> bool:
+    """Moves a directory by renaming it. Returns False if it is on another volume."""
+    try:
+        edit.rename(source, path)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            return False
+        raise
+    return True
+
+
+def _check(c: Config, given: Path, source: Path) -> None:
+    """Makes sure that a directory can become a release. Raises ImportRefusedError if not."""
+    library = Path(os.path.realpath(c.music_source_dir))
+    if not source.is_dir():
+        reason = "is not a directory" if source.exists() else "does not exist"
+        raise ImportRefusedError(f"{given} {reason}; name the directory of one release")
+    if source == library or library in source.parents:
+        raise ImportRefusedError(
+            f"{given} is in the library already; rosefs cache update finds what is new in it"
+        )
+    if source in library.parents:
+        raise ImportRefusedError(f"{given} holds the library itself; name the directory of one release")
+    has_audio = False
+    for parent, directories, names in walk(source):
+        for name in (*directories, *names):
+            mode = os.stat(os.path.join(parent, name)).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise ImportRefusedError(f"{os.path.join(parent, name)} is neither a file nor a directory")
+            has_audio = has_audio or (stat.S_ISREG(mode) and is_audio(name))
+    if not has_audio:
+        raise ImportRefusedError(f"{given} holds no audio files; name the directory of one release")
+
+
+def _check_name(c: Config, name: str) -> str:
+    if name.startswith(IN_PROGRESS_PREFIX) or name in _LISTS or name in c.ignore_release_directories:
+        raise InvalidNameError(name, "a directory called so is no release; rename it first")
+    return name
+
+
+def _free_names(c: Config, name: str) -> Iterator[str]:
+    """Yields the names that nothing in the library has: the plain one, then with numbers."""
+    number = 1
+    while True:
+        candidate = name if number == 1 else _cut(name, f" [{number}]")
+        if not any(
+            os.path.lexists(path) for path in (c.music_source_dir / candidate, _temporary(c, candidate))
+        ):
+            yield candidate
+        number += 1
+
+
+def _temporary(c: Config, name: str) -> Path:
+    """Returns where a release of a name is while it is being copied."""
+    return c.music_source_dir / (IN_PROGRESS_PREFIX + _cut(name, "", _MAX_NAME - len(IN_PROGRESS_PREFIX)))
+
+
+def _cut(name: str, ending: str, room: int = _MAX_NAME) -> str:
+    """Appends an ending to a name, which is shortened to fit, at a character."""
+    data = os.fsencode(name)
+    end = min(len(data), room - len(ending.encode()))
+    while 0 < end < len(data) and data[end] & 0xC0 == 0x80:
+        end -= 1
+    return os.fsdecode(data[:end]) + ending

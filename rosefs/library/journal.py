@@ -1,0 +1,377 @@
+"""The journal of edits: every one is written down before it happens, so that it can be taken back.
+
+One file per edit, named by its id, in the state directory: a header, a line per step, each flushed to the disk
+before the step is done, and a last line when all are. Old content too long for a line is in files beside it. An
+edit that fails is taken back at once and leaves no trace; a crash leaves a file without a last line, whose steps
+are judged by what is on the disk. The journal is bounded, and its oldest edits go first.
+
+Nothing here knows what a release or a playlist is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from uuid6 import uuid7
+
+from rosecache.errors import LockTimeoutError, RosecacheError
+from rosecache.locks import wait_until
+from rosecache.tags.journal import claim, flush_directory
+from rosefs.library.errors import JournalError, NotFoundError
+from rosefs.library.files import CHUNK
+from rosefs.library.hands import Hands, take_back
+from rosefs.library.steps import (
+    Cancelled,
+    Done,
+    Header,
+    Line,
+    Step,
+    decode_lines,
+    encode_line,
+    was_done,
+)
+from rosefs.library.trash import Trashed as InTrash
+
+log = logging.getLogger(__name__)
+
+MAX_EDITS = 1000
+MAX_BYTES = 512 * 2**20
+
+_SUFFIX = ".jsonl"
+_OLD_SUFFIX = ".old"
+_LONGEST_IN_LINE = 64 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One edit of the journal.
+
+    Attributes:
+        id: Its id; later ones are greater.
+        time: When it began, ISO 8601 with offset.
+        title: What it did, for people.
+        program: Which program did it.
+        undoes: The id of the edit that it took back, if that is what it did.
+        finished: False if it is being made, or if its program was killed.
+        undone: It has been taken back.
+        steps: What it did, in order.
+    """
+
+    id: str
+    time: str
+    title: str
+    program: str
+    undoes: str | None
+    finished: bool
+    undone: bool
+    steps: tuple[Step, ...]
+
+
+class Edit(Hands):
+    """An edit in the making: does steps, and writes each down before."""
+
+    def __init__(self, directory: Path, header: Header) -> None:
+        self.id = header.id
+        self._directory = directory
+        self._header = header
+        self._descriptor: int | None = None
+        self._pending: Step | None = None
+        self._steps: list[Step] = []
+        self._kept = 0
+        self._broken = False
+
+    def discard(self, path: Path) -> None:
+        """Puts into the trash what an edit that is taken back had created."""
+        self.trash(path)
+
+    def trash(self, path: Path) -> InTrash:
+        at = super().trash(path)
+        self._commit()
+        return at
+
+    def _about_to(self, step: Step) -> None:
+        self._settle()
+        self._write(step)
+        self._pending = step
+
+    @contextmanager
+    def _doing(self, step: Step) -> Iterator[None]:
+        self._about_to(step)
+        try:
+            yield
+        except BaseException:
+            self._settle()
+            raise
+        self._commit()
+
+    def _commit(self) -> None:
+        """Counts the step in the making as done."""
+        if self._pending is not None:
+            self._steps.append(self._pending)
+            self._pending = None
+
+    def _settle(self) -> None:
+        """Finds out whether a step that did not end well was done all the same, and notes it if it was not."""
+        step, self._pending = self._pending, None
+        if step is None:
+            return
+        if was_done(step):
+            self._steps.append(step)
+        else:
+            self._write(Cancelled())
+
+    def _write(self, line: Line) -> None:
+        if self._broken:
+            raise JournalError("the journal could not be written before; the edit cannot go on")
+        try:
+            if self._descriptor is None:
+                self._descriptor = self._open()
+            data = encode_line(line)
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._broken = True
+            raise JournalError(
+                f"the journal of edits in {self._directory} cannot be written: {error.strerror}. "
+                "Nothing is changed that could not be taken back"
+            ) from error
+
+    @property
+    def path(self) -> Path:
+        return self._directory / f"{self.id}{_SUFFIX}"
+
+    def _open(self) -> int:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o600)
+        claim(descriptor)
+        os.write(descriptor, encode_line(self._header))
+        flush_directory(self._directory)
+        return descriptor
+
+    def _keep_old(self, path: Path, start: int, length: int) -> tuple[bytes, str | None]:
+        with open(path, "rb", buffering=0) as file:
+            if length <= _LONGEST_IN_LINE:
+                return os.pread(file.fileno(), length, start), None
+            self._kept += 1
+            name = f"{self.id}.{self._kept}{_OLD_SUFFIX}"
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            with open(os.open(self._directory / name, flags, 0o600), "wb") as kept:
+                while length:
+                    data = os.pread(file.fileno(), min(CHUNK, length), start)
+                    if not data:
+                        raise OSError("the file became shorter while it was read")
+                    kept.write(data)
+                    start, length = start + len(data), length - len(data)
+                kept.flush()
+                os.fsync(kept.fileno())
+        return b"", name
+
+    @property
+    def has_steps(self) -> bool:
+        return bool(self._steps)
+
+    def finish(self) -> None:
+        """Notes that everything is done."""
+        self._settle()
+        if self._steps:
+            self._write(Done())
+        elif self._descriptor is not None:
+            remove_entry(self._directory, self.id)  # every step failed, and somebody did something else
+
+    def take_back(self) -> None:
+        """Undoes all steps, and forgets the edit. Raises what the first step raises that cannot be undone."""
+        with suppress(JournalError):
+            self._settle()
+        hands = Hands()
+        while self._steps:
+            take_back(self._steps[-1], hands, self._directory)
+            self._steps.pop()
+        remove_entry(self._directory, self.id)
+
+    def close(self) -> None:
+        """Lets go of the file, which shows others that nobody is at work on it any more."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+
+def _program() -> str:
+    return Path(sys.argv[0]).name or "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The journal in a state directory, which is made when the first edit is.
+
+    Attributes:
+        state_dir: The state directory.
+        max_edits: How many edits are kept.
+        max_bytes: How much space they may take; the newest stays, whatever it takes.
+        clock: The time, in seconds since the epoch.
+    """
+
+    state_dir: Path
+    max_edits: int = MAX_EDITS
+    max_bytes: int = MAX_BYTES
+    clock: Callable[[], float] = time.time
+
+    @property
+    def directory(self) -> Path:
+        return self.state_dir / "journal"
+
+    @contextmanager
+    def edit(self, title: str, *, undoes: str | None = None) -> Iterator[Edit]:
+        """Makes an edit: its methods change the disk and the journal.
+
+        If the block raises, what was done is taken back, in reverse order, and the edit was never made.
+
+        Args:
+            title: What it does, for people: ``delete release X``.
+            undoes: The id of the edit that it takes back.
+
+        Raises:
+            JournalError: The journal cannot be written; what was done is taken back.
+        """
+        now = datetime.fromtimestamp(self.clock()).astimezone().isoformat(timespec="seconds")
+        header = Header(id=str(uuid7()), time=now, title=title, program=_program(), undoes=undoes)
+        edit = Edit(self.directory, header)
+        try:
+            yield edit
+            edit.finish()
+        except BaseException as error:
+            try:
+                edit.take_back()
+            except (OSError, RosecacheError) as failure:
+                error.add_note(f"what was done before could not all be taken back: {failure}")
+                log.error("edit %s (%s) is half done: %s", edit.id, title, failure)
+            raise
+        finally:
+            edit.close()
+        if edit.has_steps:
+            try:
+                self._prune()
+            except (OSError, LockTimeoutError) as failure:
+                log.warning("old edits could not be removed from the journal: %s", failure)
+
+    def history(self, limit: int | None = None) -> list[Entry]:
+        """Returns the newest edits, newest first. Raises OSError if the journal cannot be read."""
+        return list(itertools.islice(self.entries(), limit))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yields all edits, newest first, reading each when it is asked for."""
+        undone: set[str] = set()
+        for identifier in reversed(self._ids()):
+            entry = self._read(identifier, undone)
+            if entry is None:
+                continue
+            # What took it back is newer than itself, and has been seen.
+            if entry.undoes is not None and entry.finished and not entry.undone:
+                undone.add(entry.undoes)
+            yield entry
+
+    def find(self, identifier: str) -> Entry:
+        """Returns one edit, by its id or an end of it. Raises NotFoundError if none matches, or several do."""
+        matching = [each for each in self._ids() if identifier and each.endswith(identifier)]
+        found = [entry for entry in self.entries() if entry.id in matching]
+        if len(found) != 1:
+            reason = "several edits have" if found else "no edit has"
+            raise NotFoundError(f"{reason} the id {identifier!r}; rosefs history lists them")
+        return found[0]
+
+    def is_alive(self, identifier: str) -> bool:
+        """Tells whether a process is at work on an edit."""
+        with suppress(OSError), open(self.directory / f"{identifier}{_SUFFIX}", "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Holds a lock of the journal's own: ``undo`` or ``prune``. Raises LockTimeoutError."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with ExitStack() as held:
+            descriptor = os.open(
+                self.directory / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+            held.callback(os.close, descriptor)
+            wait_until(lambda: _try_claim(descriptor), f"journal {name}")
+            yield
+
+    def _ids(self) -> list[str]:
+        try:
+            names = os.listdir(self.directory)
+        except FileNotFoundError:
+            return []
+        return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
+
+    def _read(self, identifier: str, undone: set[str]) -> Entry | None:
+        try:
+            data = (self.directory / f"{identifier}{_SUFFIX}").read_bytes()
+        except FileNotFoundError:
+            return None  # pruned, or taken back, meanwhile
+        header: Header | None = None
+        finished = False
+        steps: list[Step] = []
+        for line in decode_lines(data):
+            match line:
+                case Header():
+                    header = line
+                case Cancelled():
+                    steps.pop()
+                case Done():
+                    finished = True
+                case _:
+                    steps.append(line)
+        if header is None:
+            return None
+        return Entry(
+            identifier, header.time, header.title, header.program, header.undoes, finished,
+            identifier in undone, tuple(steps),
+        )  # fmt: skip
+
+    def _prune(self) -> None:
+        """Removes the oldest edits until the rest keeps to the limits."""
+        with self.lock("prune"):
+            sizes: dict[str, int] = {}
+            with os.scandir(self.directory) as entries:
+                for entry in entries:
+                    if entry.name.endswith((_SUFFIX, _OLD_SUFFIX)):
+                        identifier = entry.name.partition(".")[0]
+                        with suppress(FileNotFoundError):
+                            sizes[identifier] = sizes.get(identifier, 0) + entry.stat().st_size
+            count, total = len(sizes), sum(sizes.values())
+            for identifier in sorted(sizes)[:-1]:
+                if count <= self.max_edits and total <= self.max_bytes:
+                    break
+                if not self.is_alive(identifier):
+                    remove_entry(self.directory, identifier)
+                    count, total = count - 1, total - sizes[identifier]
+
+
+def _try_claim(descriptor: int) -> bool:
+    try:
+        claim(descriptor)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def remove_entry(directory: Path, identifier: str) -> None:
+    """Removes an edit from the journal in a directory, the header last. Raises OSError."""
+    for kept in sorted(directory.glob(f"{identifier}.*{_OLD_SUFFIX}")):
+        kept.unlink(missing_ok=True)
+    (directory / f"{identifier}{_SUFFIX}").unlink(missing_ok=True)

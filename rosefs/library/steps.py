@@ -1,0 +1,164 @@
+"""The steps that edits are made of, as the journal has them, and what the disk says of each.
+
+A step says all that is needed to take it back. Paths are absolute; in the journal they are text with undecodable
+bytes as lone surrogates, as ``os.fsdecode`` has them, which JSON escapes. Nothing here changes a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rosefs.library.files import Piece, digest_if_file, digest_of
+from rosefs.library.trash import Trashed as InTrash
+from rosefs.library.trash import problem_of
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
+    """One line of an edit's file in the journal."""
+
+
+class Header(Line, frozen=True, kw_only=True):
+    """The first line."""
+
+    id: str
+    time: str
+    """When it began, ISO 8601 with offset."""
+    title: str
+    program: str
+    undoes: str | None = None
+    """The id of the edit that this one takes back."""
+
+
+class Renamed(Line, frozen=True, kw_only=True):
+    """A file or directory got another path."""
+
+    old: Path
+    new: Path
+    digest: str | None
+    """Of a file's content; None for a directory."""
+
+
+class Trashed(Line, frozen=True, kw_only=True):
+    """A file or directory went to the trash."""
+
+    at: InTrash
+
+
+class Restored(Line, frozen=True, kw_only=True):
+    """A file or directory came back from the trash."""
+
+    at: InTrash
+
+
+class Created(Line, frozen=True, kw_only=True):
+    """A file or directory was made."""
+
+    path: Path
+    digest: str | None
+    """Of a file's content; None for a directory."""
+    temporary: Path | None = None
+    """Where a directory was while it was not whole."""
+
+
+class Replaced(Line, frozen=True, kw_only=True):
+    """A file got other content; only what differs between the ends that old and new share is kept of the old."""
+
+    path: Path
+    prefix: int
+    """How many bytes old and new share at their start."""
+    suffix: int
+    """How many bytes old and new share at their end."""
+    new_size: int
+    old_digest: str
+    new_digest: str
+    old: bytes = b""
+    """The old bytes between prefix and suffix, unless they are in a file of their own."""
+    old_file: str | None = None
+    """The name of that file, in the journal's directory."""
+
+    def old_content(self, directory: Path) -> tuple[bytes | Piece, ...]:
+        """Returns what the file held, as pieces of the new content, which is there, and of the journal."""
+        between: bytes | Piece = self.old
+        if self.old_file is not None:
+            kept = directory / self.old_file
+            between = Piece(kept, 0, kept.stat().st_size)
+        end = Piece(self.path, self.new_size - self.suffix, self.suffix)
+        return (Piece(self.path, 0, self.prefix), between, end)
+
+
+class Cancelled(Line, frozen=True, kw_only=True):
+    """The step before failed, and nothing came of it."""
+
+
+class Done(Line, frozen=True, kw_only=True):
+    """The last line: every step was done."""
+
+
+Step = Renamed | Trashed | Restored | Created | Replaced
+_AnyLine = Header | Step | Cancelled | Done
+
+
+def _encode(value: Any) -> str:
+    if not isinstance(value, Path):
+        raise NotImplementedError(f"no line can hold a {type(value).__name__}")
+    return str(value)
+
+
+def _decode(kind: type[Any], value: Any) -> Any:
+    if kind is not Path:
+        raise NotImplementedError(f"no line can hold a {kind.__name__}")
+    return Path(value)
+
+
+def encode_line(line: Line) -> bytes:
+    """Returns a line as the journal has it, with its end."""
+    return json.dumps(msgspec.to_builtins(line, enc_hook=_encode)).encode("ascii") + b"\n"
+
+
+def decode_lines(data: bytes) -> Iterator[_AnyLine]:
+    """Yields the lines of an edit's file, up to the first that is not whole."""
+    for text in data.splitlines(keepends=True):
+        if not text.endswith(b"\n"):
+            return
+        try:
+            yield msgspec.convert(json.loads(text), _AnyLine, dec_hook=_decode)
+        except (ValueError, msgspec.ValidationError):
+            return
+
+
+def paths_of(step: Step) -> tuple[Path, ...]:
+    """Returns the paths that a step changed, without those in the trash."""
+    match step:
+        case Renamed():
+            return (step.old, step.new)
+        case Trashed() | Restored():
+            return (step.at.original,)
+        case Created() | Replaced():
+            return (step.path,)
+
+
+def was_done(step: Step) -> bool | None:
+    """Tells by what is on the disk whether a step was done; None if something else happened since.
+
+    Raises OSError if the disk cannot be read.
+    """
+    match step:
+        case Renamed():
+            done, undone = os.path.lexists(step.new), os.path.lexists(step.old)
+        case Trashed():
+            done, undone = problem_of(step.at) is None, os.path.lexists(step.at.original)
+        case Restored():
+            done, undone = os.path.lexists(step.at.original), problem_of(step.at) is None
+        case Created():
+            undone = not os.path.lexists(step.path)
+            done = not undone and digest_if_file(step.path) == step.digest
+        case Replaced():
+            digest = digest_of(step.path) if os.path.lexists(step.path) else None
+            done, undone = digest == step.new_digest, digest == step.old_digest
+    return done if done != undone else None

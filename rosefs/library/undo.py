@@ -1,0 +1,227 @@
+"""Taking edits back, from the journal: everything is checked before anything is changed.
+
+Taking back is an edit itself, so it is in the journal and can be taken back too. An edit whose program was killed
+is judged by what is on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rosecache.config import Config
+from rosefs.library.editing import editing, holding, refresh, touched_by
+from rosefs.library.errors import NotFoundError, UndoError
+from rosefs.library.files import digest_if_file
+from rosefs.library.hands import take_back
+from rosefs.library.journal import Entry, Journal, remove_entry
+from rosefs.library.steps import (
+    Created,
+    Renamed,
+    Replaced,
+    Restored,
+    Step,
+    Trashed,
+    paths_of,
+    was_done,
+)
+from rosefs.library.trash import problem_of
+
+_UNDO, _REDO = "undo: ", "redo: "
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """An edit that was taken back.
+
+    Attributes:
+        entry: The edit.
+        steps: How many steps were taken back; none if its program was killed before it had done any.
+    """
+
+    entry: Entry
+    steps: int
+
+
+def undo(c: Config, journal: Journal, identifier: str | None = None) -> Undone:
+    """Takes an edit back.
+
+    Args:
+        c: The settings.
+        journal: The journal.
+        identifier: Which edit, by its id or an end of it; the last one that is not undone yet, if None. The id
+            of an undo does again what was undone.
+
+    Raises:
+        NotFoundError: There is no such edit, or nothing to take back.
+        UndoError: It is undone already, is being made right now, or its files have changed since; nothing was
+            changed.
+        OSError, TrashError, JournalError, LockTimeoutError: A step failed; nothing was changed.
+        CacheBehindError: It is done, but the cache could not be updated.
+    """
+    with journal.lock("undo"):
+        entry = _choose(journal, identifier)
+        touched = touched_by(c, (path for step in entry.steps for path in paths_of(step)))
+        with holding(c, touched):
+            steps = _done_steps(entry)
+            _check(entry, steps)
+            if not entry.finished:
+                _tidy(entry.steps[len(steps) :])
+        if steps:
+            title = _title(entry)
+            with editing(c, journal, title, touched, undoes=entry.id, force=True) as edit:
+                _check(entry, steps)
+                for step in reversed(steps):
+                    take_back(step, edit, journal.directory)
+        else:
+            remove_entry(journal.directory, entry.id)
+            refresh(c, touched)
+        return Undone(entry, len(steps))
+
+
+def recover(c: Config, journal: Journal) -> list[Undone | UndoError]:
+    """Takes back every edit whose program was killed before it had finished.
+
+    Returns:
+        For each such edit what became of it: some may have to be left as they are.
+    """
+    outcomes: list[Undone | UndoError] = []
+    for entry in journal.history():
+        if not entry.finished and not entry.undone and not journal.is_alive(entry.id):
+            try:
+                outcomes.append(undo(c, journal, entry.id))
+            except UndoError as error:
+                outcomes.append(error)
+    return outcomes
+
+
+def _choose(journal: Journal, identifier: str | None) -> Entry:
+    if identifier is None:
+        for entry in journal.entries():
+            # An undo counts as what it is only if it was cut off.
+            if not entry.undone and (entry.undoes is None or not entry.finished):
+                break
+        else:
+            raise NotFoundError("there is nothing to take back")
+    else:
+        entry = journal.find(identifier)
+    if entry.undone:
+        raise UndoError(f"{entry.title!r} is taken back already")
+    if not entry.finished and journal.is_alive(entry.id):
+        raise UndoError(
+            f"{entry.title!r} is being done right now, by {entry.program}; try again when it has ended"
+        )
+    return entry
+
+
+def _title(entry: Entry) -> str:
+    if entry.title.startswith(_UNDO):
+        return _REDO + entry.title.removeprefix(_UNDO)
+    return _UNDO + entry.title.removeprefix(_REDO)
+
+
+def _done_steps(entry: Entry) -> list[Step]:
+    """Returns the steps that were done: of an edit that was cut off, the last ones may not have been."""
+    steps = list(entry.steps)
+    if not entry.finished:
+        while steps and was_done(steps[-1]) is False:
+            steps.pop()
+    return steps
+
+
+def _tidy(steps: tuple[Step, ...]) -> None:
+    """Removes what is left of steps that were begun and not done."""
+    for step in steps:
+        if isinstance(step, Created) and step.temporary is not None:
+            shutil.rmtree(step.temporary, ignore_errors=True)
+        elif isinstance(step, Trashed):
+            with suppress(OSError, UnicodeDecodeError):
+                if step.at.info_path.read_text(encoding="utf-8") == step.at.info:
+                    step.at.info_path.unlink()
+
+
+# Checking ---------------------------------------------------------------------------------------------------
+
+
+class _Plan:
+    """What the disk would look like after some steps were taken back. Changes nothing."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self._moved: dict[Path, Path | None] = {}
+        """Where what would be at a path is now; None if nothing would be there."""
+        self._digests: dict[Path, str] = {}
+        """Content that files would have, by where they are now."""
+
+    def locate(self, path: Path) -> Path:
+        """Returns where what would be at a path is now."""
+        for known in (path, *path.parents):
+            if known in self._moved:
+                found = self._moved[known]
+                if found is None:
+                    raise self.refusal(f"{path} is gone")
+                return found / path.relative_to(known)
+        return path
+
+    def expect_free(self, path: Path) -> None:
+        """Makes sure that nothing would be at a path, but its directory would be there."""
+        if self._moved.get(path, path) is not None and os.path.lexists(self.locate(path)):
+            raise self.refusal(f"something else is at {path} now")
+        if not self.locate(path.parent).is_dir():
+            raise self.refusal(f"the directory {path.parent} is gone")
+
+    def expect(self, path: Path, digest: str | None) -> None:
+        """Makes sure that a path would have this content; None for a directory."""
+        found = self.locate(path)
+        try:
+            actual = self._digests.get(found) or digest_if_file(found)
+        except FileNotFoundError as error:
+            raise self.refusal(f"{path} is gone") from error
+        if actual != digest:
+            raise self.refusal(f"{path} has changed since")
+
+    def expect_trashed(self, step: Trashed) -> None:
+        problem = problem_of(step.at)
+        if problem is not None:
+            raise self.refusal(f"{step.at.original} {problem}")
+
+    def move(self, old: Path, new: Path) -> None:
+        self._moved[new] = self.locate(old)
+        self._moved[old] = None
+
+    def remove(self, path: Path) -> None:
+        self._moved[path] = None
+
+    def change(self, path: Path, digest: str) -> None:
+        self._digests[self.locate(path)] = digest
+
+    def refusal(self, reason: str) -> UndoError:
+        return UndoError(f"{self._entry.title!r} cannot be taken back: {reason}; nothing was changed")
+
+
+def _check(entry: Entry, steps: list[Step]) -> None:
+    """Makes sure that all steps can be taken back. Raises UndoError with the reason if one cannot."""
+    plan = _Plan(entry)
+    for step in reversed(steps):
+        match step:
+            case Renamed():
+                plan.expect(step.new, step.digest)
+                plan.expect_free(step.old)
+                plan.move(step.new, step.old)
+            case Trashed():
+                plan.expect_trashed(step)
+                plan.expect_free(step.at.original)
+                plan.move(step.at.files_path, step.at.original)
+            case Restored():
+                if not os.path.lexists(plan.locate(step.at.original)):
+                    raise plan.refusal(f"{step.at.original} is gone")
+                plan.remove(step.at.original)
+            case Created():
+                plan.expect(step.path, step.digest)
+                plan.remove(step.path)
+            case Replaced():
+                plan.expect(step.path, step.new_digest)
+                plan.change(step.path, step.old_digest)
