@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +84,8 @@ class RosefsGroup(LazyGroup):
             raise
         except EXPECTED as error:
             if ctx.ensure_object(State).verbosity:
+                import traceback
+
                 traceback.print_exception(error)
             raise click.ClickException(text_of(error)) from error
 
@@ -109,9 +110,10 @@ def _fail(message: str, status: int) -> int:
 @click.pass_context
 def cli(ctx: click.Context, config_path: Path | None, verbose: int) -> None:
     """A music library as a file system: browse and play it from any program."""
-    state = State(config_path, verbose)
-    state.set_up_logging()
-    ctx.obj = state
+    from rosefs.cli.logs import set_up_logging  # not needed for help
+
+    set_up_logging(verbose)
+    ctx.obj = State(config_path, verbose)
 
 
 def main() -> None:

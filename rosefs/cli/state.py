@@ -1,11 +1,10 @@
-"""What the options of ``rosefs`` itself decide: which configuration is read, and how much is said on stderr.
+"""What the options of ``rosefs`` itself decide: which configuration is read, and how much is said.
 
 Everything of weight is imported when it is asked for, since this module is imported for ``rosefs --help`` too.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,28 +14,6 @@ import click
 
 if TYPE_CHECKING:
     from rosefs.settings import Settings
-
-PACKAGES = ("rosecache", "rosefs")
-"""Whose log records are shown."""
-
-COMMANDS_LOGGER = "rosefs.cli"
-"""The logger of lines that a user gets to see without asking: how far an update is."""
-
-
-class _StderrHandler(logging.Handler):
-    """Writes records as lines of their own, to what is stderr at that time: a progress bar may have taken it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
-
-
-class _Formatter(logging.Formatter):
-    def __init__(self, *, detailed: bool) -> None:
-        super().__init__("%(name)s: %(message)s" if detailed else "%(message)s")
-
-    def format(self, record: logging.LogRecord) -> str:
-        level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
-        return f"rosefs: {level}{super().format(record)}"
 
 
 @dataclass(slots=True)
@@ -50,19 +27,6 @@ class State:
 
     config_path: Path | None = None
     verbosity: int = 0
-
-    def set_up_logging(self) -> None:
-        """Shows warnings and errors on stderr, and more if asked to."""
-        handler = _StderrHandler()
-        handler.setFormatter(_Formatter(detailed=self.verbosity > 1))
-        level = {0: logging.WARNING, 1: logging.INFO}.get(self.verbosity, logging.DEBUG)
-        for package in PACKAGES:
-            logger = logging.getLogger(package)
-            for old in [old for old in logger.handlers if isinstance(old, _StderrHandler)]:
-                logger.removeHandler(old)
-            logger.addHandler(handler)
-            logger.setLevel(level)
-        logging.getLogger(COMMANDS_LOGGER).setLevel(min(level, logging.INFO))
 
     @property
     def used_config_path(self) -> Path:

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rosecache.config import Config
+from rosefs.cli.logs import COMMANDS_LOGGER, PACKAGES
 from rosefs.cli.main import cli
-from rosefs.cli.state import COMMANDS_LOGGER, PACKAGES
 
 
 class Cli:
