@@ -117,7 +117,7 @@ def read_release_datafile(path: Path) -> ReleaseDatafile:
         InvalidDatafileError: It is not TOML, or a value has the wrong type.
         OSError: It cannot be read.
     """
-    values = _parse(path, _read_text(path))
+    values = _parse(path, read_text(path))
     new, added_at, tracks = values.get("new"), values.get("added_at"), values.get("tracks", {})
     if new is not None and not isinstance(new, bool):
         raise InvalidDatafileError(path, f"new: expected true or false, not {new!r}")
@@ -154,8 +154,8 @@ def write_release_datafile(path: Path, values: ReleaseDatafile) -> None:
             if table.get(name) != identifier:
                 table[name] = identifier
 
-    text = _read_text(path) if path.exists() else ""
-    write_atomically(path, _edited(path, text, edit).encode())
+    text = read_text(path) if path.exists() else ""
+    write_atomically(path, edited(path, text, edit).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def read_members(path: Path, key: ListKey) -> list[Member]:
         InvalidDatafileError: The file is not TOML, or not of the expected shape.
         OSError: It cannot be read.
     """
-    return members_of(path, _read_text(path), key)
+    return members_of(path, read_text(path), key)
 
 
 def members_of(path: Path, text: str, key: ListKey) -> list[Member]:
@@ -198,7 +198,7 @@ def update_members(path: Path, key: ListKey, members: Sequence[Member]) -> bool:
 
     Raises as :func:`read_members` does.
     """
-    text = _read_text(path)
+    text = read_text(path)
     if [member.id for member in members_of(path, text, key)] != [member.id for member in members]:
         return False
 
@@ -211,15 +211,17 @@ def update_members(path: Path, key: ListKey, members: Sequence[Member]) -> bool:
             elif "missing" in entry:
                 del entry["missing"]
 
-    content = _edited(path, text, edit).encode()
-    if _read_text(path) != text:
+    content = edited(path, text, edit).encode()
+    if read_text(path) != text:
         return False  # the last look before the file is replaced
     write_atomically(path, content)
     return True
 
 
-def _edited(path: Path, text: str, edit: Callable[[Any], None]) -> str:
-    """Returns a TOML text after an edit, which changes nothing but what it means to change.
+def edited(path: Path, text: str, edit: Callable[[Any], None]) -> str:
+    """Returns the TOML text of a file after an edit, which changes nothing but what it means to change.
+
+    The edit is done twice: to plain values, which say what is expected, and to a tomlkit document.
 
     Raises InvalidDatafileError where the text cannot be edited without harm.
     """
@@ -243,7 +245,8 @@ def _edited(path: Path, text: str, edit: Callable[[Any], None]) -> str:
     return edited
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Reads a TOML file. Raises InvalidDatafileError if it is not UTF-8, or OSError."""
     try:
         # newline="" keeps the line ends that the file has
         with open(path, encoding="utf-8", newline="") as file:

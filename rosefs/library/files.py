@@ -105,9 +105,7 @@ def new_version(path: Path, content: Content) -> Iterator[Path]:
 def _take_attributes(path: Path, descriptor: int) -> None:
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        written = os.fstat(descriptor)
-        keep_attributes(source, descriptor, os.fstat(source))
-        os.utime(descriptor, ns=(written.st_atime_ns, written.st_mtime_ns))
+        keep_attributes(source, descriptor, os.fstat(source), times=False)
     finally:
         os.close(source)
 

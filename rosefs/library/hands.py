@@ -83,27 +83,29 @@ class Hands:
     def replace(self, path: Path, content: Content, *, expected: str | None = None) -> None:
         """Gives a file other content; owner, mode and extended attributes stay. Does nothing if it is the same.
 
-        With ``expected``, content that has another digest is refused.
+        Of a symbolic link, the file that it leads to is replaced. With ``expected``, content that has another
+        digest is refused.
         """
-        before = os.lstat(path)
+        file = Path(os.path.realpath(path))
+        before = os.lstat(file)
         if not stat.S_ISREG(before.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file", str(path))
-        with new_version(path, content) as temporary:
-            digests = digest_of(path), digest_of(temporary)
+        with new_version(file, content) as temporary:
+            digests = digest_of(file), digest_of(temporary)
             if expected not in (None, digests[1]):
                 raise OSError(errno.EIO, "the content kept for it is damaged", str(path))
             if digests[0] == digests[1]:
                 return
-            prefix, suffix = common_ends(path, temporary)
-            old, old_file = self._keep_old(path, prefix, before.st_size - prefix - suffix)
+            prefix, suffix = common_ends(file, temporary)
+            old, old_file = self._keep_old(file, prefix, before.st_size - prefix - suffix)
             step = Replaced(
                 path=path, prefix=prefix, suffix=suffix, new_size=temporary.stat().st_size,
                 old_digest=digests[0], new_digest=digests[1], old=old, old_file=old_file,
             )  # fmt: skip
             with self._doing(step):
-                if _identity(os.lstat(path)) != _identity(before):
+                if _identity(os.lstat(file)) != _identity(before):
                     raise OSError(errno.EBUSY, "was changed by another program just now", str(path))
-                os.rename(temporary, path)
+                os.rename(temporary, file)
 
     def discard(self, path: Path) -> None:
         """Removes for good what was only just created."""

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
+from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
-from rosecache.datafiles import ListKey, Member, read_members
+from rosecache.datafiles import ListKey, Member, read_members, read_text
 from rosecache.errors import InvalidDatafileError
-from rosefs.library.tomlfiles import dump_document, read_document
 
 _TABLE = re.compile(r"\s*\[\[?\s*(?P<name>[^\]]*?)\s*\]")
 _COMMENT = re.compile(r"\s*#")
@@ -46,21 +46,19 @@ class MemberFile:
             InvalidDatafileError: The file changed since, or is written in a way that cannot be edited.
             OSError: It cannot be read.
         """
-        text = self.path.read_bytes().decode()
+        text = read_text(self.path)
         before = _parse(text)
         entries: list[Mapping[str, Any]] = before.get(self.key, [])
         wanted = [entries[each] if isinstance(each, int) else _entry(each) for each in order]
         by_text = _reorder_text(text, self.key, entries, order)
         if by_text is not None and _is_as_wanted(by_text, before, self.key, wanted):
             return by_text.encode()
-        document = read_document(self.path)
-        _reorder_document(document, self.key, order)
-        content = dump_document(document)
-        if not _is_as_wanted(content.decode(), before, self.key, wanted):
-            raise InvalidDatafileError(
-                self.path, f"its {self.key} are written in a way that rosefs cannot edit; edit it by hand"
-            )
-        return content
+        by_document = _reorder_document(text, self.key, order)
+        if by_document is not None and _is_as_wanted(by_document, before, self.key, wanted):
+            return by_document.encode()
+        raise InvalidDatafileError(
+            self.path, f"its {self.key} are written in a way that rosefs cannot edit; edit it by hand"
+        )
 
 
 def _entry(member: Member) -> dict[str, Any]:
@@ -148,25 +146,27 @@ def _block(key: ListKey, member: Member, newline: str) -> str:
 # As a document ----------------------------------------------------------------------------------------------
 
 
-def _reorder_document(document: tomlkit.TOMLDocument, key: ListKey, order: Sequence[int | Member]) -> None:
-    """Puts members in that order. Comments between them may end up elsewhere."""
-    old: Any = document.get(key, ())
-    items = list(old)
-    if isinstance(old, Array):
-        chosen: Any = tomlkit.array()
-        chosen.multiline(len(order) > 1)
+def _reorder_document(text: str, key: ListKey, order: Sequence[int | Member]) -> str | None:
+    """Returns the text with its members in that order, or None. Comments between them may end up elsewhere."""
+    try:
+        document = tomlkit.parse(text)
+        old: Any = document.get(key, ())
+        items = list(old)
+        if isinstance(old, Array):
+            chosen: Any = tomlkit.array()
+            chosen.multiline(len(order) > 1)
+        else:
+            chosen = tomlkit.aot()
         for each in order:
             if isinstance(each, int):
                 chosen.append(items[each])
-            else:
+            elif isinstance(old, Array):
                 table = tomlkit.inline_table()
                 table.update(_entry(each))
                 chosen.append(table)
-    else:
-        chosen = tomlkit.aot()
-        for each in order:
-            if isinstance(each, int):
-                chosen.append(items[each])
             else:
                 chosen.append(tomlkit.item(_entry(each)))
-    document[key] = chosen
+        document[key] = chosen
+        return tomlkit.dumps(document)
+    except (TOMLKitError, ValueError):
+        return None

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rosecache.config import Config
-from rosecache.datafiles import datafile_name, read_release_datafile
+from rosecache.datafiles import datafile_name, edited, read_release_datafile, read_text
 from rosecache.model import Release
 from rosecache.query.releases import release_logtext
 from rosefs.library.editing import Touched, editing, release_directory
 from rosefs.library.errors import NotFoundError
 from rosefs.library.journal import Journal
-from rosefs.library.tomlfiles import dump_document, read_document
 from rosefs.library.trash import Trashed
 
 
@@ -64,7 +63,6 @@ def _set_new(c: Config, journal: Journal, release: Release, new: bool | None) ->
         wanted = not was_new if new is None else new
         if before is not None and before == wanted:
             return NewSet(wanted, changed=False)
-        document = read_document(path)
-        document["new"] = wanted
-        edit.replace(path, dump_document(document))
+        text = edited(path, read_text(path), lambda document: document.update(new=wanted))
+        edit.replace(path, text.encode())
     return NewSet(wanted, changed=was_new != wanted)

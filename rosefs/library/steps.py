@@ -159,6 +159,7 @@ def was_done(step: Step) -> bool | None:
             undone = not os.path.lexists(step.path)
             done = not undone and digest_if_file(step.path) == step.digest
         case Replaced():
-            digest = digest_of(step.path) if os.path.lexists(step.path) else None
+            file = Path(os.path.realpath(step.path))
+            digest = digest_of(file) if os.path.lexists(file) else None
             done, undone = digest == step.new_digest, digest == step.old_digest
     return done if done != undone else None

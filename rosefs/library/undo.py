@@ -173,9 +173,11 @@ class _Plan:
         if not self.locate(path.parent).is_dir():
             raise self.refusal(f"the directory {path.parent} is gone")
 
-    def expect(self, path: Path, digest: str | None) -> None:
-        """Makes sure that a path would have this content; None for a directory."""
+    def expect(self, path: Path, digest: str | None, *, follow: bool = False) -> None:
+        """Makes sure that a path would have this content, or that of what it leads to; None for a directory."""
         found = self.locate(path)
+        if follow:
+            found = Path(os.path.realpath(found))
         try:
             actual = self._digests.get(found) or digest_if_file(found)
         except FileNotFoundError as error:
@@ -196,7 +198,7 @@ class _Plan:
         self._moved[path] = None
 
     def change(self, path: Path, digest: str) -> None:
-        self._digests[self.locate(path)] = digest
+        self._digests[Path(os.path.realpath(self.locate(path)))] = digest
 
     def refusal(self, reason: str) -> UndoError:
         return UndoError(f"{self._entry.title!r} cannot be taken back: {reason}; nothing was changed")
@@ -223,5 +225,5 @@ def _check(entry: Entry, steps: list[Step]) -> None:
                 plan.expect(step.path, step.digest)
                 plan.remove(step.path)
             case Replaced():
-                plan.expect(step.path, step.new_digest)
+                plan.expect(step.path, step.new_digest, follow=True)
                 plan.change(step.path, step.old_digest)

@@ -140,7 +140,9 @@ def test_a_tree_is_copied_with_times_and_tells_how_far_it_is(tmp_path: Path) -> 
     assert not (target / "linked.log").is_symlink()
     assert (target / "linked.log").read_bytes() == b"log"
     assert os.readlink(target / "discs") == "Disc 1"
-    assert stat.S_IMODE((target / "rip.log").stat().st_mode) == 0o644  # ids are to be written into what is ours
+    assert (
+        stat.S_IMODE((target / "rip.log").stat().st_mode) == 0o644
+    )  # ids are to be written into what is ours
     assert seen[0] == (0, 3006)
     assert seen[-1] == (3006, 3006)
     assert seen == sorted(seen)

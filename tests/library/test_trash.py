@@ -130,9 +130,7 @@ def test_what_is_not_there_cannot_be_deleted(tmp_path: Path, home_trash: Path) -
     assert not home_trash.exists()
 
 
-def test_a_failed_move_leaves_no_info(
-    file: Path, home_trash: Path, permissions_count: None
-) -> None:
+def test_a_failed_move_leaves_no_info(file: Path, home_trash: Path, permissions_count: None) -> None:
     (file.parent / "locked").mkdir()
     locked = file.rename(file.parent / "locked" / "01.mp3")
     locked.parent.chmod(0o500)

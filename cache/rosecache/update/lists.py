@@ -22,6 +22,7 @@ from rosecache.datafiles import ListKey, Member, read_members, remove_abandoned,
 from rosecache.errors import InvalidDatafileError, LockTimeoutError, SourceDirectoryError
 from rosecache.formatting import format_artists
 from rosecache.locks import lock
+from rosecache.tags import recover
 from rosecache.templates import UNKNOWN_RELEASE, UNKNOWN_TITLE
 from rosecache.temporary import TEMPORARY_PREFIX
 from rosecache.update.report import Problem, Report, reason_of
@@ -172,6 +173,7 @@ def _find(c: Config, kind: Kind, report: Report) -> dict[str, _Found]:
                 tomls[stem] = file
     if leftovers:
         remove_abandoned(directory)
+        recover(directory)  # covers that were being written
     return {
         name: _Found(file, min(covers[name])[1] if name in covers else None) for name, file in tomls.items()
     }
