@@ -77,6 +77,12 @@ class AudioTags:
     """Rounded; 0 when unknown."""
 
 
+def parse_uuid(text: str) -> str | None:
+    """Returns a UUID in canonical form, whatever case, hyphens and braces it has; None if the text is none."""
+    matched = _UUID.fullmatch(text.lower())
+    return "-".join(matched.groups()) if matched else None
+
+
 def ids_of(raw: RawTags) -> tuple[str | None, str | None]:
     """Returns the ids of track and release, as :class:`AudioTags` has them."""
     keys, values = KEYS[raw.container], raw.values
@@ -126,8 +132,7 @@ def _first(found: tuple[str, ...]) -> str | None:
 
 
 def _uuid(found: tuple[str, ...]) -> str | None:
-    matched = _UUID.fullmatch(found[0].lower()) if found else None
-    return "-".join(matched.groups()) if matched else None
+    return parse_uuid(found[0]) if found else None
 
 
 def _number(found: tuple[str, ...]) -> str:

@@ -1,0 +1,91 @@
+"""Writing tags on a user's behalf: the fields that were asked for, and nothing else.
+
+What a field is to hold is decided in :mod:`rosecache.tags.changes`, how bytes change by the module of each
+container, and how the file is replaced in :mod:`rosecache.tags.rewrite`; this module puts them together. It
+never overwrites a file in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rosecache.tags.changes import ParentGenres, TagChanges, Wish, wishes
+from rosecache.tags.fields import KEYS, READ_ONLY_ROLES, Container, names_of, texts
+from rosecache.tags.plans import Request, plan_write
+from rosecache.tags.rewrite import rewrite
+from rosecache.tags.values import AudioTags, RawTags, tags_of
+
+_NUMBERS = ("tracknumber", "discnumber")
+
+
+def write_tags(path: Path, changes: TagChanges, *, parent_genres: ParentGenres | None = None) -> None:
+    """Writes fields into an audio file, as a new version that takes the old one's place.
+
+    A field that says what it should already stays as it is, even if another program would have written it
+    in another form; if that is so of all of them, nothing is written. Of a field that is written, all other
+    names go. The new version is read back before it counts; it has the old one's owner, mode and extended
+    attributes, and the time of its writing.
+
+    The caller holds the release's lock, and has called :func:`rosecache.tags.recover` since the last start.
+
+    Args:
+        path: The file, absolute.
+        changes: What to write.
+        parent_genres: Given genres, returns their parents, to be written behind them; None writes none.
+
+    Raises:
+        TagWriteError: A value cannot be written, or the file must not or cannot be; the file is as it was.
+            If the error's path is the directory, the new version is in place, but may not outlive a crash.
+    """
+
+    def request(raw: RawTags) -> Request:
+        tags = tags_of(raw)
+        wanted = wishes(changes, raw.container, parent_genres)
+        due = [wish for wish in wanted if not _is_fulfilled(wish, raw, tags)]
+        new = {name: text for wish in due for name, text in _texts_of(wish, raw).items()}
+        return Request(new, lambda read: _problem(due, tags_of(read)), is_edit=True)
+
+    plan = plan_write(path, request)
+    if plan.patches:
+        for problem in rewrite([plan]):
+            raise problem
+
+
+def _is_fulfilled(wish: Wish, raw: RawTags, tags: AudioTags) -> bool:
+    """Says whether a field is there and reads as it should; one that should not be there is left to the plan."""
+    present = texts(raw.values, _keys(raw.container, wish.field))
+    if wish.text is None or not present:
+        return False
+    if wish.has_parents and present != (wish.text,):
+        return False
+    return bool(getattr(tags, wish.field) == wish.value)
+
+
+def _texts_of(wish: Wish, raw: RawTags) -> dict[str, str | None]:
+    """Returns what each name of a field is to hold: the first one the text, the others nothing."""
+    written, *others = [name for field in _fields(wish.field) for name in names_of(raw.container, field)]
+    text = wish.text
+    if text is not None and wish.field in _NUMBERS:
+        found = texts(raw.values, KEYS[raw.container][wish.field])
+        # What an MP4 file has for a total is no text, and is kept by the module that writes it.
+        total = found[0].partition("/")[2].strip() if found else ""
+        text = f"{text}/{total}" if total else text
+    return {written: text} | dict.fromkeys(others)
+
+
+def _keys(container: Container, field: str) -> Sequence[str]:
+    return [key for each in _fields(field) for key in KEYS[container][each]]
+
+
+def _fields(field: str) -> Sequence[str]:
+    """Returns the fields of the table that hold a field of the tags; the artists of a track are in several."""
+    return (field, *READ_ONLY_ROLES) if field == "trackartists" else (field,)
+
+
+def _problem(due: Sequence[Wish], found: AudioTags) -> str | None:
+    for wish in due:
+        if getattr(found, wish.field) != wish.value:
+            shown = repr(wish.text) if wish.text is not None else "nothing"
+            return f"{wish.field}: {shown} would not be read back as such from this kind of file"
+    return None
