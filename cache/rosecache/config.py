@@ -24,11 +24,12 @@ T = TypeVar("T")
 OTHER_TABLES = frozenset({"vfs", "state_dir", "stored_metadata_rules", "hooks", "smart"})
 """Top-level tables and keys of the configuration file that are read elsewhere."""
 
-DEFAULT_RELEASE_TEMPLATE = (
-    "{% if new %}{{ '{NEW} ' }}{% endif %}{{ releaseartists | artistsfmt }} - "
+SOURCE_RELEASE_TEMPLATE = (
+    "{{ releaseartists | artistsfmt }} - "
     "{% if releasedate %}{{ releasedate.year }}. {% endif %}{{ releasetitle }}"
     "{% if releasetype == 'single' %} - {{ releasetype | releasetypefmt }}{% endif %}"
 )
+DEFAULT_RELEASE_TEMPLATE = "{% if new %}{{ '{NEW} ' }}{% endif %}" + SOURCE_RELEASE_TEMPLATE
 DEFAULT_TRACK_TEMPLATE = (
     "{% if disctotal > 1 %}{{ discnumber | rjust(2, '0') }}-{% endif %}"
     "{{ tracknumber | rjust(2, '0') }}. {{ tracktitle }}"
@@ -47,6 +48,14 @@ class ArtistAlias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aliases: tuple[str, ...]
 
 
+_RELEASE_PREFIXES: Mapping[str, str] = {
+    "releases_added_on": "[{{ added_at[:10] }}] ",
+    "releases_released_on": "[{{ originaldate or releasedate or '0000-00-00' }}] ",
+    "collages": "{{ position }}. ",
+}
+"""What a view without a release template of its own puts before the default one, so that it sorts by it."""
+
+
 class TemplateSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The name templates of one view; None means the default of that kind."""
 
@@ -61,27 +70,28 @@ class PathTemplates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default: TemplateSet = TemplateSet(
         DEFAULT_RELEASE_TEMPLATE, DEFAULT_TRACK_TEMPLATE, DEFAULT_ALL_TRACKS_TEMPLATE
     )
-    source: TemplateSet = TemplateSet()
+    source: TemplateSet = TemplateSet(SOURCE_RELEASE_TEMPLATE)
     releases: TemplateSet = TemplateSet()
     releases_new: TemplateSet = TemplateSet()
-    releases_added_on: TemplateSet = TemplateSet(release="[{{ added_at[:10] }}] " + DEFAULT_RELEASE_TEMPLATE)
-    releases_released_on: TemplateSet = TemplateSet(
-        release="[{{ originaldate or releasedate or '0000-00-00' }}] " + DEFAULT_RELEASE_TEMPLATE
-    )
+    releases_added_on: TemplateSet = TemplateSet()
+    releases_released_on: TemplateSet = TemplateSet()
     artists: TemplateSet = TemplateSet()
     genres: TemplateSet = TemplateSet()
     descriptors: TemplateSet = TemplateSet()
     labels: TemplateSet = TemplateSet()
     loose_tracks: TemplateSet = TemplateSet()
-    collages: TemplateSet = TemplateSet(release="{{ position }}. " + DEFAULT_RELEASE_TEMPLATE)
+    collages: TemplateSet = TemplateSet()
     playlists: str = "{{ position }}. {{ trackartists | artistsfmt }} - {{ tracktitle }}"
 
     def of_view(self, view: str, kind: str) -> str:
         """Returns the template text of a view's ``release``, ``track`` or ``all_tracks`` names."""
         own: str | None = getattr(getattr(self, view), kind)
+        if own is not None:
+            return own
         default: str | None = getattr(self.default, kind)
-        builtin: str | None = getattr(PathTemplates().default, kind)
-        return own or default or builtin or ""
+        builtin: str = getattr(PathTemplates().default, kind)
+        prefix = _RELEASE_PREFIXES.get(view, "") if kind == "release" else ""
+        return prefix + (builtin if default is None else default)
 
 
 def _default_cache_dir() -> Path:

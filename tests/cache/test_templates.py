@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rosecache.config import PathTemplates
+from rosecache.config import PathTemplates, TemplateSet
 from rosecache.errors import TemplateError
 from rosecache.formatting import FILTERS
 from rosecache.model import Artist, ArtistMapping, PartialDate, Release, Track
@@ -53,6 +53,17 @@ UNTAGGED_RELEASE = replace(
     releaseartists=ArtistMapping(),
 )  # fmt: skip
 UNTAGGED_TRACK = replace(TRACK, tracktitle="", trackartists=ArtistMapping(), release=UNTAGGED_RELEASE)
+
+
+def test_a_view_keeps_its_prefix_before_the_users_default() -> None:
+    templates = PathTemplates(
+        default=TemplateSet(release="{{ releasetitle }}"),
+        releases_added_on=TemplateSet(track="{{ tracktitle }}"),
+    )
+    assert templates.of_view("releases_added_on", "release") == "[{{ added_at[:10] }}] {{ releasetitle }}"
+    assert templates.of_view("collages", "release") == "{{ position }}. {{ releasetitle }}"
+    assert templates.of_view("releases_added_on", "track") == "{{ tracktitle }}"
+    assert templates.of_view("genres", "track") == PathTemplates().default.track
 
 
 def of_view(view: str, kind: str) -> NameTemplate:
