@@ -110,6 +110,15 @@ def close_connections() -> None:
 
 
 def _open(name: str) -> _Opened:
+    while True:
+        before = os.stat(name)
+        opened = _open_once(name)
+        # A file that is replaced right now must not pass for the new one.
+        if (opened.device, opened.inode) == (before.st_dev, before.st_ino):
+            return opened
+
+
+def _open_once(name: str) -> _Opened:
     connection = sqlite3.connect(
         f"file:{_quote(name)}?mode=rw",
         uri=True,
@@ -140,10 +149,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+        connection.execute("COMMIT")
+    finally:
+        # Also after a commit that failed, or the connection could begin no transaction ever again. Some
+        # errors have rolled back themselves.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def maybe_invalidate_cache_database(c: Config) -> None:
@@ -177,22 +188,60 @@ def _is_whole(path: Path, fingerprint: str) -> bool:
             rows = connection.execute("SELECT fingerprint FROM meta").fetchall()
         finally:
             connection.close()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN):
-            raise
-        return False
-    except sqlite3.DatabaseError:
-        return False
+    except sqlite3.DatabaseError as error:
+        if is_damage(error) or _primary(error) == sqlite3.SQLITE_ERROR:  # as when there is no such table
+            return False
+        raise  # busy, a full disk, missing permissions: no fault of the file
     return rows == [(fingerprint,)]
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tells whether an error says that a database file is not whole."""
+    short = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHORT_READ
+    return short or _primary(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _primary(error: sqlite3.Error) -> int:
+    """Returns SQLite's result code, without what extends it."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
+def replace_damaged_database(c: Config) -> None:
+    """Puts an empty database in place of one that turned out to be damaged, unless somebody has done so.
+
+    Raises as :func:`maybe_invalidate_cache_database`.
+    """
+    close_connections()
+    with lock(c, "database"):
+        if not _is_sound(database_path(c)):
+            replace_database(c)
+
+
+def _is_sound(path: Path) -> bool:
+    """Tells whether a whole database file is free of damage. Reads all of it."""
+    connection = sqlite3.connect(f"file:{_quote(str(path))}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
+    try:
+        if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
+            return False
+        with suppress(sqlite3.OperationalError):  # not to be written just now, which is another matter
+            for table in ("releases_text", "tracks_text"):
+                connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            return False
+        raise
+    finally:
+        connection.close()
+    return True
 
 
 def replace_database(c: Config) -> None:
     """Puts an empty database in place of whatever is there. The caller holds the lock ``database``."""
     path = database_path(c)
-    for leftover in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-        leftover.unlink(missing_ok=True)
     fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
+    for file in (path, fresh):
+        _remove_database(file)
     os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     connection = sqlite3.connect(fresh, isolation_level=None)
     try:
@@ -204,10 +253,14 @@ def replace_database(c: Config) -> None:
     os.rename(fresh, path)
 
 
+def _remove_database(path: Path) -> None:
+    for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        file.unlink(missing_ok=True)
+
+
 def _remove_unused(c: Config, *, keep: Path) -> None:
-    for path in c.cache_dir.glob(f"{_PREFIX}*{_SUFFIX}*"):
-        if path.name.startswith(keep.name):
-            continue
+    # By the age of the database file alone: the log of one that is only read can be old, and in use.
+    for path in c.cache_dir.glob(f"{_PREFIX}*{_SUFFIX}"):
         with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _UNUSED_SECONDS:
-                path.unlink()
+            if path != keep and time.time() - path.stat().st_mtime > _UNUSED_SECONDS:
+                _remove_database(path)

@@ -10,7 +10,11 @@ from pathlib import Path
 
 
 class RosecacheError(Exception):
-    """Base of every error that rosecache raises on purpose."""
+    """Base of every error that rosecache raises on purpose. All of them can go from process to process."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # As an exception does by itself, but without calling a constructor that takes other arguments.
+        return (type(self).__new__, (type(self), *self.args), self.__dict__)
 
 
 class ConfigError(RosecacheError):

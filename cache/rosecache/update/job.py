@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ class Options:
     c: Config
     force: bool
     defer: bool
+    log_level: int = logging.WARNING
+    """From which level on a worker process says what it does."""
 
 
 def update_one(options: Options, directory: bytes) -> Outcome:

@@ -9,13 +9,21 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from rosecache.changes import prune_changes
 from rosecache.config import Config
-from rosecache.database import connect, maybe_invalidate_cache_database, transaction
+from rosecache.database import (
+    connect,
+    is_damage,
+    maybe_invalidate_cache_database,
+    replace_damaged_database,
+    transaction,
+)
 from rosecache.errors import SourceDirectoryError
 from rosecache.update.assign import datafile_names
 from rosecache.update.content import audio_files
@@ -26,6 +34,8 @@ from rosecache.update.report import Problem, Progress, Report, problem, reason_o
 from rosecache.update.walk import Listing, list_files, list_release_directories, may_be_release, release_stamp
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def update_cache(c: Config, force: bool = False, *, progress: Progress | None = None) -> Report:
@@ -57,16 +67,31 @@ def update_cache_for_collages(
     c: Config, collage_names: Collection[str] | None = None, force: bool = False
 ) -> Report:
     """Makes the cache match some collages, or all. See :func:`update_cache`."""
-    maybe_invalidate_cache_database(c)
-    return update_lists(c, COLLAGES, collage_names, force=force)
+    return _repairing(c, lambda: update_lists(c, COLLAGES, collage_names, force=force))
 
 
 def update_cache_for_playlists(
     c: Config, playlist_names: Collection[str] | None = None, force: bool = False
 ) -> Report:
     """Makes the cache match some playlists, or all. See :func:`update_cache`."""
+    return _repairing(c, lambda: update_lists(c, PLAYLISTS, playlist_names, force=force))
+
+
+def _repairing(c: Config, update: Callable[[], T], update_all: Callable[[], T] | None = None) -> T:
+    """Runs an update on a database that is there and whole.
+
+    Damage that only shows while it runs costs the cache what it holds: it is begun anew, by ``update_all``
+    where that is another update.
+    """
     maybe_invalidate_cache_database(c)
-    return update_lists(c, PLAYLISTS, playlist_names, force=force)
+    try:
+        return update()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        logger.warning("the cache is damaged, and is built anew: %s", error)
+    replace_damaged_database(c)
+    return (update_all or update)()
 
 
 def update_cache_for_releases(
@@ -89,7 +114,16 @@ def update_cache_for_releases(
     Raises:
         As :func:`update_cache`.
     """
-    maybe_invalidate_cache_database(c)
+    return _repairing(
+        c,
+        lambda: _update_releases(c, release_dirs, force, progress),
+        lambda: _update_releases(c, None, force, progress),
+    )
+
+
+def _update_releases(
+    c: Config, release_dirs: Sequence[Path] | None, force: bool, progress: Progress | None
+) -> Report:
     report = Report()
     found = (
         _find_all(c, force, report) if release_dirs is None else _find_some(c, release_dirs, force, report)
@@ -100,17 +134,20 @@ def update_cache_for_releases(
     def run(directories: Sequence[bytes], *, defer: bool) -> list[bytes]:
         nonlocal done
         deferred = []
-        for directory, outcome in update_releases(Options(c, force, defer), directories):
-            report.problems += outcome.problems
-            report.changed += outcome.changed
-            report.evicted += outcome.evicted
-            report.skipped += outcome.skipped
-            if outcome.deferred:
-                deferred.append(directory)
-                continue
-            done += 1
-            if progress is not None:
-                progress(done, total)
+        options = Options(c, force, defer, logger.getEffectiveLevel())
+        # Closed at once when the progress callback raises, or somebody presses Ctrl-C.
+        with closing(update_releases(options, directories)) as results:
+            for directory, outcome in results:
+                report.problems += outcome.problems
+                report.changed += outcome.changed
+                report.evicted += outcome.evicted
+                report.skipped += outcome.skipped
+                if outcome.deferred:
+                    deferred.append(directory)
+                    continue
+                done += 1
+                if progress is not None:
+                    progress(done, total)
         return deferred
 
     if progress is not None:

@@ -6,20 +6,25 @@ worker that ends unexpectedly costs the release that it was at, which is reporte
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import queue
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from rosecache.errors import RosecacheError
 from rosecache.update.job import Options, update_one
 from rosecache.update.release import Outcome
 from rosecache.update.report import problem
+
+logger = logging.getLogger(__name__)
 
 RELEASES_FOR_WORKERS = 50
 """From so many releases on worker processes are worth their start."""
@@ -28,22 +33,25 @@ _RELEASES_PER_WORKER = 25
 _AHEAD = 2
 
 Result = tuple[bytes, Outcome]
+_Jobs = queue.SimpleQueue[bytes]
+_Results = queue.SimpleQueue[Result | Exception | None]
 
 
-def update_releases(options: Options, directories: Sequence[bytes]) -> Iterator[Result]:
+def update_releases(options: Options, directories: Sequence[bytes]) -> Generator[Result]:
     """Updates releases, here or in worker processes, and yields each with its outcome as it is done.
 
-    Raises what :func:`rosecache.update.release.update_release` raises for the cache as a whole.
+    Raises what :func:`rosecache.update.release.update_release` raises for the cache as a whole. Whoever stops
+    listening before the end closes the generator, and with it the workers.
     """
     workers = min(options.c.max_proc, len(directories) // _RELEASES_PER_WORKER)
     if len(directories) < RELEASES_FOR_WORKERS or workers < 2:
         for directory in directories:
             yield directory, update_one(options, directory)
         return
-    jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    jobs: _Jobs = queue.SimpleQueue()
     for directory in directories:
         jobs.put(directory)
-    results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+    results: _Results = queue.SimpleQueue()
     stop = threading.Event()
     drivers = [
         threading.Thread(
@@ -54,24 +62,56 @@ def update_releases(options: Options, directories: Sequence[bytes]) -> Iterator[
     for driver in drivers:
         driver.start()
     try:
-        for _ in directories:
-            yield results.get()
+        yield from _collect(results, len(directories), workers)
     finally:
         stop.set()
         for driver in drivers:
             driver.join()
 
 
-def _drive(
-    options: Options,
-    jobs: queue.SimpleQueue[bytes],
-    results: queue.SimpleQueue[Result],
-    stop: threading.Event,
-) -> None:
-    """Feeds one worker, and a new one whenever it dies, until no job is left."""
-    while not stop.is_set() and not jobs.empty():
-        with _start() as worker:
-            _feed(worker, options, jobs, results, stop)
+def _collect(results: _Results, expected: int, drivers: int) -> Generator[Result]:
+    """Yields results as they come. None among them says that a driver has ended."""
+    while expected:
+        result = results.get()
+        if isinstance(result, Exception):
+            raise result
+        if result is not None:
+            expected -= 1
+            yield result
+            continue
+        drivers -= 1
+        if expected and not drivers and results.empty():
+            raise RuntimeError("the threads that feed the worker processes ended early")
+
+
+def _drive(options: Options, jobs: _Jobs, results: _Results, stop: threading.Event) -> None:
+    """Feeds one worker, and a new one whenever it dies, until no job is left.
+
+    Where no worker can be started this thread does its work. What ends all of it goes to the one who waits.
+    """
+    try:
+        while not stop.is_set() and not jobs.empty():
+            try:
+                worker = _start()
+            except OSError as error:
+                logger.warning("no worker process can be started: %s", error)
+                _work_here(options, jobs, results, stop)
+                return
+            with worker:
+                _feed(worker, options, jobs, results, stop)
+    except (OSError, sqlite3.Error, RosecacheError) as error:
+        results.put(error)
+    finally:
+        results.put(None)
+
+
+def _work_here(options: Options, jobs: _Jobs, results: _Results, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            directory = jobs.get_nowait()
+        except queue.Empty:
+            return
+        results.put((directory, update_one(options, directory)))
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -88,8 +128,8 @@ def _start() -> subprocess.Popen[bytes]:
 def _feed(
     worker: subprocess.Popen[bytes],
     options: Options,
-    jobs: queue.SimpleQueue[bytes],
-    results: queue.SimpleQueue[Result],
+    jobs: _Jobs,
+    results: _Results,
     stop: threading.Event,
 ) -> None:
     """Hands out jobs, one ahead of what the worker is at, until there are none or it dies."""
@@ -110,9 +150,13 @@ def _feed(
                 break
             worker.stdin.flush()
             outcome = pickle.load(worker.stdout)
+            if isinstance(outcome, Exception):
+                results.put(outcome)
+                break
             results.put((at_work.popleft(), outcome))
         worker.stdin.close()
-    except (EOFError, BrokenPipeError):
+    except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+        # An outcome that is cut off in the middle is what is left of a worker, too.
         _report_death(worker, options, at_work, jobs, results)
 
 
@@ -120,8 +164,8 @@ def _report_death(
     worker: subprocess.Popen[bytes],
     options: Options,
     at_work: deque[bytes],
-    jobs: queue.SimpleQueue[bytes],
-    results: queue.SimpleQueue[Result],
+    jobs: _Jobs,
+    results: _Results,
 ) -> None:
     status = worker.wait()
     assert worker.stdin is not None
