@@ -6,17 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from rosecache.config import Config
+from rosecache.errors import TagWriteError
 from rosecache.query.releases import list_releases
 from rosecache.query.tracks import list_tracks
-from rosecache.tags import write_ids
+from rosecache.tags import IdWrite, read_tags, write_ids
 from rosecache.update import Report, assign, content, update_cache
-from tests.support.audio import FORMATS, make_release, make_track
+from tests.support.audio import FORMATS, make_release, make_track, set_tags
 from tests.support.library import UPDATE_PROGRAM, cached_ids, check_cache, release_id_on_disk, snapshot
 
 
@@ -127,7 +128,7 @@ def test_a_library_that_cannot_be_written_is_shown_all_the_same(
 
 def test_a_file_that_vanishes_while_it_is_read(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_release(c.music_source_dir, "R")
-    read = content.read_tags
+    read = read_tags
 
     def vanishing(path: Path) -> object:
         if path.name == "02.opus":
@@ -145,7 +146,7 @@ def test_a_file_that_vanishes_while_it_is_read(c: Config, monkeypatch: pytest.Mo
 def test_a_directory_that_vanishes_while_it_is_read(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_release(c.music_source_dir, "R")
     make_release(c.music_source_dir, "Other")
-    read = content.read_tags
+    read = read_tags
 
     def vanishing(path: Path) -> object:
         if path.parent == directory:
@@ -165,10 +166,8 @@ def test_a_file_that_changes_while_it_is_read_is_looked_at_again(
     make_release(c.music_source_dir, "R", tracks=1)
     update_cache(c)
     path = c.music_source_dir / "R" / "01.opus"
-    from tests.support.audio import set_tags
-
     set_tags(path, title="Read")
-    read = content.read_tags
+    read = read_tags
 
     def changing(path: Path) -> object:
         tags = read(path)
@@ -185,20 +184,11 @@ def test_a_file_that_changes_while_it_is_read_is_looked_at_again(
 
 def test_a_failed_id_write_is_reported_and_tried_again(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_release(c.music_source_dir, "R")
-    from rosecache.errors import TagWriteError
 
-    def full(release_dir: Path, writes: object) -> list[TagWriteError]:
-        return [
-            TagWriteError(directory / "01.opus", "No space left on device"),
-            *write_ids(
-                release_dir,
-                [
-                    write
-                    for write in list(writes)
-                    if write.path.name != "01.opus"  # type: ignore[call-overload]
-                ],
-            ),
-        ]
+    def full(release_dir: Path, writes: Sequence[IdWrite]) -> list[TagWriteError]:
+        possible = [write for write in writes if write.path.name != "01.opus"]
+        refusal = TagWriteError(directory / "01.opus", "No space left on device")
+        return [refusal, *write_ids(release_dir, possible)]
 
     monkeypatch.setattr(assign, "write_ids", full)
     report = update_cache(c)

@@ -8,6 +8,7 @@ import sqlite3
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
 def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the audio files that updates read the tags of."""
     names: list[str] = []
-    read = content.read_tags
+    read = read_tags
 
     def counting(path: Path) -> Any:
         names.append(path.name)
@@ -289,16 +290,10 @@ def test_track_totals_are_counted_not_stored(c: Config, later: None) -> None:
 
 def test_a_null_duration_is_zero(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     make_release(c.music_source_dir, "R", tracks=1)
-    read = content.read_tags
-    monkeypatch.setattr(content, "read_tags", lambda path: msgspec_replace(read(path), duration_seconds=0))
+    read = read_tags
+    monkeypatch.setattr(content, "read_tags", lambda path: replace(read(path), duration_seconds=0))
     update_cache(c)
     assert list_tracks(c)[0].duration_seconds == 0
-
-
-def msgspec_replace(tags: Any, **values: object) -> Any:
-    from dataclasses import replace
-
-    return replace(tags, **values)
 
 
 def test_update_cache_releases_updates_full_text_search(c: Config) -> None:
