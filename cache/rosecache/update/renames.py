@@ -6,15 +6,17 @@ release's lock. A kill between two renames leaves every file under its old or it
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Container, Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rosecache.config import Config
 from rosecache.errors import LockTimeoutError, TemplateError
+from rosecache.exclusive import rename_exclusively
 from rosecache.genres import load_genre_tree
 from rosecache.locks import lock
 from rosecache.model import PartialDate, Release, Track
@@ -22,7 +24,7 @@ from rosecache.names import distinct_name, distinct_names, safe_name
 from rosecache.templates import NameTemplate
 from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.rows import ReleaseRow, TrackRow, mapping_of
-from rosecache.update.walk import FoundFile, Listing, release_stamp
+from rosecache.update.walk import FoundFile, Listing, release_stamp, reserved_names
 
 
 @dataclass(slots=True)
@@ -86,7 +88,8 @@ def _rename_directory(c: Config, renamed: Renamed) -> None:
     wanted = safe_name(_templates(c)[0].render(_release(c, renamed.row)), max_bytes=c.max_filename_bytes)
     if wanted.startswith("."):
         wanted = "_" + wanted[1:]  # a hidden directory, or one that counts as in progress, would be lost
-    new = _free_name(source, os.fsencode(wanted), old, c.max_filename_bytes, is_file=False)
+    taken = _Taken(source, old, reserved_names(c))
+    new = os.fsencode(distinct_name(wanted, taken, extensions=False, max_bytes=c.max_filename_bytes))
     if new == old:
         return
     with ExitStack() as held:
@@ -95,7 +98,7 @@ def _rename_directory(c: Config, renamed: Renamed) -> None:
         except LockTimeoutError:
             return  # somebody is making a directory of that name; the next change of this release tries again
         try:
-            os.rename(os.path.join(source, old), os.path.join(source, new))
+            _rename(os.path.join(source, old), os.path.join(source, new))
         except OSError as error:
             renamed.problems.append(problem(os.path.join(source, old), f"not renamed: {reason_of(error)}"))
             return
@@ -103,22 +106,44 @@ def _rename_directory(c: Config, renamed: Renamed) -> None:
     renamed.moved = True
 
 
-def _free_name(directory: bytes, wanted: bytes, current: bytes, max_bytes: int, *, is_file: bool) -> bytes:
-    """Returns the wanted name or, as long as others have it, a numbered one; the current one counts as free."""
-    taken = _Taken(directory, current)
-    return os.fsencode(distinct_name(os.fsdecode(wanted), taken, extensions=is_file, max_bytes=max_bytes))
-
-
 class _Taken:
-    """The names that exist in a directory, but for one."""
+    """The names that cannot be had in a directory: those that exist, but for one's own, and some others."""
 
-    def __init__(self, directory: bytes, but: bytes) -> None:
+    def __init__(self, directory: bytes, own: bytes | None, reserved: Container[bytes] = ()) -> None:
         self._directory = directory
-        self._but = but
+        self._own = own
+        self._reserved = reserved
 
     def __contains__(self, name: object) -> bool:
         encoded = os.fsencode(str(name))
-        return encoded != self._but and os.path.lexists(os.path.join(self._directory, encoded))
+        if encoded in self._reserved:
+            return True
+        if self._own is not None and encoded == self._own:
+            return False
+        return _is_taken(os.path.join(self._directory, encoded), self._own)
+
+
+def _is_taken(path: bytes, own: bytes | None) -> bool:
+    """Tells whether something else has a path than what is called ``own`` beside it."""
+    if not os.path.lexists(path):
+        return False
+    return own is None or not _is_same(os.path.join(os.path.dirname(path), own), path)
+
+
+def _is_same(one: bytes, other: bytes) -> bool:
+    """Tells whether two spellings are one name to a file system that does not tell capitals apart."""
+    if os.fsdecode(one).casefold() != os.fsdecode(other).casefold():
+        return False
+    with suppress(OSError):
+        return os.path.samestat(os.lstat(one), os.lstat(other))
+    return False
+
+
+def _rename(old: bytes, new: bytes) -> None:
+    if _is_same(old, new):
+        os.rename(old, new)  # from capitals to small letters, say: the name is taken, but by the file itself
+    else:
+        rename_exclusively(old, new)
 
 
 def _rename_tracks(c: Config, renamed: Renamed) -> None:
@@ -127,7 +152,7 @@ def _rename_tracks(c: Config, renamed: Renamed) -> None:
     pending = {old: new for old, new in _wanted_paths(c, renamed.row).items() if old != new}
     emptied = {os.path.dirname(path) for path in pending}
     while pending:
-        free = [old for old, new in pending.items() if not os.path.lexists(os.path.join(directory, new))]
+        free = [old for old, new in pending.items() if not _is_path_taken(directory, old, new)]
         if free:
             for old in free:
                 _move_track(directory, renamed, old, pending.pop(old))
@@ -135,39 +160,43 @@ def _rename_tracks(c: Config, renamed: Renamed) -> None:
         # Every name is taken, by a file that waits itself (two swapped tracks) or by one that stays.
         old, new = next(iter(pending.items()))
         parent, name = os.path.split(new)
-        spare_name = _free_name(
-            os.path.join(directory, parent), name, b"", c.max_filename_bytes, is_file=True
-        )
-        spare = os.path.join(parent, spare_name)
+        own = os.path.basename(old) if os.path.dirname(old) == parent and new not in pending else None
+        taken = _Taken(os.path.join(directory, parent), own)
+        spare_name = distinct_name(os.fsdecode(name), taken, max_bytes=c.max_filename_bytes)
+        spare = os.path.join(parent, os.fsencode(spare_name))
         del pending[old]
+        if spare != old:
+            _move_track(directory, renamed, old, spare)
         if new in pending:
-            _move_track(directory, renamed, old, spare)
             pending[spare] = new
-        elif os.path.dirname(old) != parent or not _is_numbered(os.path.basename(old), name):
-            _move_track(directory, renamed, old, spare)
     _remove_empty(directory, emptied)
 
 
-def _is_numbered(name: bytes, plain: bytes) -> bool:
-    """Tells whether a name is the plain one with a number against equal names."""
-    stem, extension = os.path.splitext(plain)
-    return name.startswith(stem + b" [") and name.endswith(b"]" + extension)
+def _is_path_taken(directory: bytes, old: bytes, new: bytes) -> bool:
+    own = os.path.basename(old) if os.path.dirname(old) == os.path.dirname(new) else None
+    return _is_taken(os.path.join(directory, new), own)
 
 
 def _wanted_paths(c: Config, row: ReleaseRow) -> dict[bytes, bytes]:
     """Returns the path that each track should have, by the path that it has."""
     release = _release(c, row)
     template = _templates(c)[1]
-    wanted = []
+    wanted: dict[str, list[tuple[str, TrackRow]]] = {}
     for track in row.tracks:
         segments = template.render_segments(_track(c, row, track, release))
         extension = os.path.splitext(os.fsdecode(track.path))[1]
         parents = [safe_name(segment, max_bytes=c.max_filename_bytes) for segment in segments[:-1]]
         name = safe_name(segments[-1], max_bytes=c.max_filename_bytes, extension=extension)
         visible = ["_" + part[1:] if part.startswith(".") else part for part in (*parents, name)]
-        wanted.append(("/".join(visible), track.id))
-    names = distinct_names(wanted, extensions=True, max_bytes=4096)
-    return {track.path: os.fsencode(name) for track, name in zip(row.tracks, names, strict=True)}
+        wanted.setdefault("/".join(visible[:-1]), []).append((visible[-1], track))
+    paths = {}
+    for parent, entries in wanted.items():
+        names = distinct_names(
+            [(name, track.id) for name, track in entries], extensions=True, max_bytes=c.max_filename_bytes
+        )
+        for name, (_, track) in zip(names, entries, strict=True):
+            paths[track.path] = os.fsencode(f"{parent}/{name}" if parent else name)
+    return paths
 
 
 def _move_track(directory: bytes, renamed: Renamed, old: bytes, new: bytes) -> None:
@@ -180,11 +209,15 @@ def _move_track(directory: bytes, renamed: Renamed, old: bytes, new: bytes) -> N
             moves[file.path] = new_stem + extension
     done = {}
     for source, target in moves.items():
-        if os.path.lexists(os.path.join(directory, target)):
-            continue
         try:
-            os.makedirs(os.path.dirname(os.path.join(directory, target)), exist_ok=True)
-            os.rename(os.path.join(directory, source), os.path.join(directory, target))
+            _make_parent(directory, target)
+            _rename(os.path.join(directory, source), os.path.join(directory, target))
+        except FileExistsError as error:
+            if source == old:
+                renamed.problems.append(
+                    problem(os.path.join(directory, source), f"not renamed: {reason_of(error)}")
+                )
+            continue  # the lyrics of another track have that name: these keep theirs
         except OSError as error:
             renamed.problems.append(
                 problem(os.path.join(directory, source), f"not renamed: {reason_of(error)}")
@@ -197,6 +230,15 @@ def _move_track(directory: bytes, renamed: Renamed, old: bytes, new: bytes) -> N
         tracks=tuple(replace(track, path=done.get(track.path, track.path)) for track in row.tracks),
         files=tuple(replace(file, path=done.get(file.path, file.path)) for file in row.files),
     )
+
+
+def _make_parent(directory: bytes, target: bytes) -> None:
+    """Makes the directory for a path. Raises OSError where a link would lead out of the release."""
+    parent = os.path.dirname(os.path.join(directory, target))
+    top = os.path.realpath(directory)
+    if os.path.commonpath([os.path.realpath(parent), top]) != top:
+        raise OSError(errno.ELOOP, "a link leads out of the release")
+    os.makedirs(parent, exist_ok=True)
 
 
 def _remove_empty(directory: bytes, below: Iterable[bytes]) -> None:

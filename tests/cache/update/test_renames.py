@@ -10,7 +10,7 @@ import pytest
 
 from rosecache.config import Config, PathTemplates, TemplateSet
 from rosecache.query.releases import list_releases
-from rosecache.update import assign, update_cache
+from rosecache.update import assign, renames, update_cache
 from tests.support.audio import decoded_md5, make_release, make_track, set_tags
 from tests.support.library import check_cache, ids_on_disk, snapshot
 
@@ -149,3 +149,96 @@ def test_titles_that_are_no_names(renaming: Config, title: str) -> None:
     assert path.parent.parent == c.music_source_dir
     assert not path.name.startswith(".")
     assert len(list_releases(c)) == 1
+
+
+def test_a_file_that_appears_while_another_is_renamed_is_not_replaced(
+    renaming: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = renaming
+    directory = make_release(c.music_source_dir, "x", tracks=1, artist="A", album="B")
+    make_parent, wanted = renames._make_parent, directory / "01. Track 1.opus"
+
+    def disturbed(path: bytes, target: bytes) -> None:
+        make_parent(path, target)
+        wanted.write_text("mine")
+
+    monkeypatch.setattr(renames, "_make_parent", disturbed)
+    report = update_cache(c)
+    assert [problem.reason for problem in report.problems] == ["not renamed: File exists"]
+    monkeypatch.undo()
+    (renamed,) = c.music_source_dir.rglob("01. Track 1.opus")
+    assert renamed.read_text() == "mine"
+
+
+def test_an_album_is_not_renamed_to_what_is_no_release(renaming: Config) -> None:
+    c = msgspec.structs.replace(
+        with_templates(renaming, "{{ releasetitle }}", "{{ tracktitle }}"),
+        ignore_release_directories=("Incoming",),
+    )
+    for number, title in enumerate(("!collages", "!playlists", "Incoming", ".in-progress.x")):
+        make_release(c.music_source_dir, f"dl {number}", tracks=1, album=title, title="T")
+    update(c)
+    assert {path.name for path in c.music_source_dir.iterdir()} == {
+        "!collages [2]", "!playlists [2]", "Incoming [2]", "_in-progress.x",
+    }  # fmt: skip
+
+
+def test_equal_names_of_255_bytes_are_numbered(renaming: Config) -> None:
+    c = with_templates(renaming, "{{ releasetitle }}", "Disc {{ discnumber }}/{{ tracktitle }}")
+    for name in ("one", "two"):
+        directory = make_release(c.music_source_dir, name, tracks=1, album="한" * 100, title="글" * 100)
+        for twin in ("twin", "triplet"):
+            make_track(directory / f"{twin}.opus", title="글" * 100, album="한" * 100)
+    update(c)
+    found = files(c.music_source_dir)
+    assert len(found) == 6
+    assert sum(" [2].opus" in path for path in found) == sum(" [3].opus" in path for path in found) == 2
+    assert max(len(os.fsencode(part)) for path in found for part in Path(path).parts) <= 255
+
+
+def test_a_name_that_a_stranger_keeps_leaves_a_numbered_one_alone(renaming: Config) -> None:
+    c = with_templates(renaming, "{{ releasetitle }}", "{{ tracktitle }}")
+    title = "글" * 100
+    directory = make_release(c.music_source_dir, "B", tracks=1, album="B", title=title)
+    update(c)
+    (path,) = directory.glob("*.opus")
+    path.rename(directory / "x.opus")
+    path.mkdir()
+    (path / "keep.txt").write_text("mine")
+    update(c)
+    before = files(directory)
+    set_tags(next(path for path in directory.glob("*.opus") if path.is_file()), genre="Ambient")
+    update(c)
+    assert files(directory) == before
+
+
+def test_capitals_alone_can_change(renaming: Config) -> None:
+    c = renaming
+    directory = make_release(c.music_source_dir, "abba - gold", tracks=1, artist="ABBA", album="Gold")
+    (directory / "01.opus").rename(directory / "01. TRACK 1.opus")
+    update(c)
+    assert files(c.music_source_dir) == ["ABBA - Gold/01. Track 1.opus"]
+
+
+def test_no_file_is_moved_out_of_its_release(renaming: Config, tmp_path: Path) -> None:
+    c = with_templates(renaming, "{{ releasetitle }}", "Disc {{ discnumber }}/{{ tracktitle }}")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    directory = make_release(c.music_source_dir, "B", tracks=1, album="B")
+    (directory / "Disc 1").symlink_to(outside)
+    report = update_cache(c)
+    assert [problem.reason for problem in report.problems] == ["not renamed: a link leads out of the release"]
+    assert list(outside.iterdir()) == []
+    assert update_cache(c).changed == 0
+    check_cache(c)
+
+
+def test_files_beside_a_track_are_never_replaced(renaming: Config) -> None:
+    c = renaming
+    directory = make_release(c.music_source_dir, "x", artist="A", album="B")
+    (directory / "01.lrc").write_text("one")
+    (directory / "01. Track 1.lrc").write_text("another")
+    update(c)
+    renamed = c.music_source_dir / "A - B"
+    assert (renamed / "01.lrc").read_text() == "one"
+    assert (renamed / "01. Track 1.lrc").read_text() == "another"
