@@ -18,7 +18,7 @@ from tests.support.bulk import Library, make_library, make_lists
 from tests.support.commands import Rosefs
 from tests.support.mounts import Mounted
 
-RELEASES = 100
+RELEASES = 1000
 TRACKS = 10
 PATIENCE_SECONDS = 300
 
@@ -97,6 +97,12 @@ def output_of(*command: str | Path) -> str:
     ran = run(*command)
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
+
+
+def releases_shown(mount: Mounted) -> Iterator[Path]:
+    """Yields the directory of every release, once."""
+    for view in ("Releases", "Loose Tracks"):
+        yield from (path for path in sorted((mount.path / view).iterdir()) if path.name != "!All Tracks")
 
 
 def is_audio(path: Path) -> bool:

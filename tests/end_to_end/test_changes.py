@@ -110,8 +110,8 @@ def test_a_new_release_appears_and_a_deleted_one_goes_in_every_view(living: Livi
     becomes({title(number) for number in (1, 2, 3, 4, 9)} | {"!All Tracks"}, living.releases)
     becomes({f"Artist {number}" for number in (1, 2, 3, 4, 9)}, living.mount.path / "Artists")
     becomes({title(9), "!All Tracks"}, living.mount.path / "Genres" / "Jazz")
-    for gone in (living.releases / title(0), living.mount.path / "Artists" / "Artist 0"):
-        is_gone(gone)
+    is_gone(living.releases / title(0))
+    is_gone(living.mount.path / "Artists" / "Artist 0" / title(0))
 
 
 def test_a_track_that_plays_goes_on_while_its_file_is_replaced(living: Living) -> None:

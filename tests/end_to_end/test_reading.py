@@ -5,14 +5,13 @@ from __future__ import annotations
 import mmap
 import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mutagen
 import pytest
 
-from tests.end_to_end.conftest import RELEASES, TRACKS, Big, is_audio
+from tests.end_to_end.conftest import RELEASES, TRACKS, Big, is_audio, releases_shown
 from tests.support.audio import FORMATS
 from tests.support.bulk import plan
 from tests.support.mounts import Mounted
@@ -20,12 +19,6 @@ from tests.support.mounts import Mounted
 ABSENT = ("folder.jpg", ".directory", ".hidden", "._cover.png", "AlbumArt.jpg", ".Trash-1000", "desktop.ini")
 """What players and file managers ask every directory for."""
 HEAD_BYTES = 4096
-
-
-def releases_shown(mount: Mounted) -> Iterator[Path]:
-    """Yields the directory of every release, once."""
-    for view in ("Releases", "Loose Tracks"):
-        yield from (path for path in sorted((mount.path / view).iterdir()) if path.name != "!All Tracks")
 
 
 def tracks_shown(release: Path) -> list[Path]:
