@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import errno
 import functools
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import llfuse
 
 from rosefs.fuse.checks import explaining_refusal
 from rosefs.fuse.errnos import errno_for
+from rosefs.fuse.llfuse_signals import stopping_on_signals
 from rosefs.fuse.operations import Operations
-from rosefs.fuse.translation import STOP_SIGNALS, Timeouts, fill_absent, fill_entry, fill_statvfs
+from rosefs.fuse.translation import Timeouts, fill_absent, fill_entry, fill_statvfs
 from rosefs.vfs.errors import NoAttributeError, NoEntryError, ReadOnlyError
 
 P = ParamSpec("P")
@@ -176,12 +173,11 @@ def serve(
     on_ready: Callable[[], None],
 ) -> None:
     """Mounts and serves a tree: see ``translation.Serve``."""
-    with _early_signals() as early:
+    with stopping_on_signals() as begin_stopping:
 
         def start() -> None:
+            begin_stopping()
             on_ready()
-            for number in early:
-                os.kill(os.getpid(), number)
 
         handlers = Handlers(tree, timeouts, start)
         with explaining_refusal(mountpoint):
@@ -190,20 +186,3 @@ def serve(
             llfuse.main(workers=WORKERS)
         finally:
             llfuse.close(unmount=True)
-
-
-@contextmanager
-def _early_signals() -> Iterator[list[int]]:
-    """Collects the signals that come before ``llfuse.main`` handles them; lost, they would have to be sent again,
-    and unhandled they would end the process and leave a dead mount."""
-    early: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        early.append(number)
-
-    old = {number: signal.signal(number, note) for number in STOP_SIGNALS}
-    try:
-        yield early
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -183,6 +183,20 @@ def test_any_name_of_a_source_directory_can_be_mounted(
         assert found.is_rosefs
 
 
+def test_after_a_stop_signals_do_what_they_did_before(tmp_path: Path, binding: str, need_fuse: None) -> None:
+    program = (
+        "import atexit, os, signal\n"
+        "def state():\n"
+        "    handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]\n"
+        "    return signal.pthread_sigmask(signal.SIG_BLOCK, []), handlers, signal.sigpending()\n"
+        "before = state()\n"
+        "atexit.register(lambda: print(state() == before))\n"
+        "on_ready = lambda: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(3)]\n"
+    )
+    ran = run_serving(tmp_path / "mnt", binding, program)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "True\n", "")
+
+
 def test_what_on_ready_raises_ends_the_mount(tmp_path: Path, binding: str, need_fuse: None) -> None:
     ran = run_serving(tmp_path / "mnt", binding, "def on_ready():\n    1 / 0\n")
     assert ran.returncode == 1
