@@ -1,0 +1,106 @@
+"""Measures the cache engine: updates beside bare mutagen and a bare walk, and the cost of queries."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import rosecache
+from rosecache.database import close_connections
+from scripts.benchlib import programs
+from scripts.benchlib.figures import Figure, medians, seconds_per_call
+from scripts.benchlib.workspace import Workspace
+from tests.support.audio import set_tags
+from tests.support.bulk import plan_release
+
+
+def build(workspace: Workspace) -> Iterator[Figure]:
+    """The first update: every file is read and gets its ids, and is on the disk when it ends. Once."""
+    bare = workspace.copy()
+    plain = programs.run("write", bare)
+    shutil.rmtree(bare)
+    ours = workspace.update()
+    yield Figure(
+        "build", f"full build, ids written to {workspace.tracks} tracks", ours.seconds, plain.seconds
+    )
+    yield Figure("build", "peak memory of the full build", ours.peak_bytes, plain.peak_bytes, "B")
+
+
+def rebuild(workspace: Workspace) -> Iterator[Figure]:
+    """An update with an empty cache of files that have their ids."""
+    runs = []
+    for _ in range(workspace.runs):
+        shutil.rmtree(workspace.cache)
+        ours, plain = workspace.update(), programs.run("read", workspace.source)
+        runs.append((ours.seconds, plain.seconds, ours.peak_bytes, plain.peak_bytes))
+    times = medians(runs)
+    yield Figure("rebuild", f"rebuild of {workspace.tracks} tracks", times[0], times[1])
+    yield Figure("rebuild", "peak memory of the rebuild", times[2], times[3], "B")
+
+
+def unchanged(workspace: Workspace) -> Iterator[Figure]:
+    """An update that finds nothing to do."""
+    ours, plain = medians([(workspace.update().seconds, _walk(workspace)) for _ in range(workspace.runs)])
+    yield Figure("unchanged", "update with nothing changed", ours, plain)
+
+
+def retag(workspace: Workspace) -> Iterator[Figure]:
+    """An update after a tagger has changed one track."""
+    release = plan_release(workspace.plan, 0)
+    track = workspace.source / release.directory / next(iter(release.files))
+    runs = []
+    for run in range(workspace.runs):
+        set_tags(track, title=f"Another title {run}")
+        runs.append((workspace.update().seconds, _walk(workspace)))
+    ours, plain = medians(runs)
+    yield Figure("retag", "update after one retag", ours, plain)
+
+
+def queries(workspace: Workspace) -> Iterator[Figure]:
+    """Calls of the cache's functions, from a process that has its connection open."""
+    c = workspace.rosefs.c
+    releases = rosecache.list_releases(c)
+    release = releases[len(releases) // 2]
+    track = rosecache.get_tracks_of_release(c, release)[0]
+    artist, genre = release.releaseartists.main[0].name, release.genres[0]
+    calls: Mapping[str, Callable[[], object]] = {
+        "get_release": lambda: rosecache.get_release(c, release.id),
+        "get_track": lambda: rosecache.get_track(c, track.id),
+        "get_tracks_of_release": lambda: rosecache.get_tracks_of_release(c, release),
+        "list_artists": lambda: rosecache.list_artists(c),
+        f"list_releases, {len(releases)} of them": lambda: rosecache.list_releases(c),
+        "filter_releases by artist": lambda: rosecache.filter_releases(c, release_artist_filter=artist),
+        "filter_releases by genre": lambda: rosecache.filter_releases(c, genre_filter=genre),
+        "artist_exists": lambda: rosecache.artist_exists(c, artist),
+        "artist_exists, of none": lambda: rosecache.artist_exists(c, "nobody at all"),
+        "genre_exists": lambda: rosecache.genre_exists(c, genre),
+        "genre_exists, of none": lambda: rosecache.genre_exists(c, "no genre at all"),
+    }
+    for what, call in calls.items():
+        yield Figure("queries", f"{what}, per call", seconds_per_call(call))
+    close_connections()
+
+
+def database(workspace: Workspace) -> Iterator[Figure]:
+    """The size of the cache, per track."""
+    size = sum(path.stat().st_size for path in workspace.cache.rglob("*") if path.is_file())
+    music = sum(_size(path) for path in workspace.source.rglob("*"))
+    yield Figure(
+        "database", "size of the cache, and of the music, per track",
+        size / workspace.tracks, music / workspace.tracks, "B",
+    )  # fmt: skip
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _walk(workspace: Workspace) -> float:
+    return programs.run("walk", workspace.source).seconds
+
+
+MEASUREMENTS: Mapping[str, Callable[[Workspace], Iterator[Figure]]] = {
+    function.__name__: function for function in (build, rebuild, unchanged, retag, queries, database)
+}
+"""Every measurement of the cache by name, in the order in which they have to be made."""
