@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rosecache.tags.journal import flush_directory
 from rosefs.library import trash as trashing
 from rosefs.library.files import (
     Content,
@@ -94,18 +95,42 @@ class Hands:
             digests = digest_of(file), digest_of(temporary)
             if expected not in (None, digests[1]):
                 raise OSError(errno.EIO, "the content kept for it is damaged", str(path))
-            if digests[0] == digests[1]:
-                return
-            prefix, suffix = common_ends(file, temporary)
-            old, old_file = self._keep_old(file, prefix, before.st_size - prefix - suffix)
-            step = Replaced(
-                path=path, prefix=prefix, suffix=suffix, new_size=temporary.stat().st_size,
-                old_digest=digests[0], new_digest=digests[1], old=old, old_file=old_file,
-            )  # fmt: skip
-            with self._doing(step):
-                if _identity(os.lstat(file)) != _identity(before):
-                    raise OSError(errno.EBUSY, "was changed by another program just now", str(path))
-                os.rename(temporary, file)
+            if digests[0] != digests[1]:
+                self._put(path, file, temporary, before, digests)
+
+    def put(self, path: Path, ready: Path) -> None:
+        """Renames a file over another one of the same volume; both are flushed to the disk, and kept as they are.
+
+        Of a symbolic link, the file that it leads to is replaced.
+        """
+        file = Path(os.path.realpath(path))
+        before = os.lstat(file)
+        digests = digest_of(file), digest_of(ready)
+        if digests[0] == digests[1]:
+            os.rename(ready, file)  # the same content has nothing to be taken back
+        else:
+            self._put(path, file, ready, before, digests)
+        flush_directory(file.parent)
+
+    def create_from(self, path: Path, ready: Path) -> None:
+        """Gives a finished temporary file its name, replacing nothing: FileExistsError."""
+        with self._doing(Created(path=path, digest=digest_of(ready))):
+            rename_new(ready, path)
+        flush_directory(path.parent)
+
+    def _put(
+        self, path: Path, file: Path, ready: Path, before: os.stat_result, digests: tuple[str, str]
+    ) -> None:
+        prefix, suffix = common_ends(file, ready)
+        old, old_file = self._keep_old(file, prefix, before.st_size - prefix - suffix)
+        step = Replaced(
+            path=path, prefix=prefix, suffix=suffix, new_size=ready.stat().st_size,
+            old_digest=digests[0], new_digest=digests[1], old=old, old_file=old_file,
+        )  # fmt: skip
+        with self._doing(step):
+            if _identity(os.lstat(file)) != _identity(before):
+                raise OSError(errno.EBUSY, "was changed by another program just now", str(path))
+            os.rename(ready, file)
 
     def discard(self, path: Path) -> None:
         """Removes for good what was only just created."""

@@ -39,6 +39,7 @@ from rosefs.library.steps import (
     decode_lines,
     encode_line,
     was_done,
+    without_detours,
 )
 from rosefs.library.trash import Trashed as InTrash
 
@@ -196,9 +197,8 @@ class Edit(Hands):
         with suppress(JournalError):
             self._settle()
         hands = Hands()
-        while self._steps:
-            take_back(self._steps[-1], hands, self._directory)
-            self._steps.pop()
+        for step in reversed(without_detours(self._steps)):
+            take_back(step, hands, self._directory)
         remove_entry(self._directory, self.id)
 
     def close(self) -> None:

@@ -6,7 +6,6 @@ Decides nothing about covers, and writes nothing.
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -92,11 +91,11 @@ def _vorbis_pictures(blocks: Sequence[str], bare: Sequence[str]) -> Iterator[tup
     for text in blocks:
         try:
             picture = Picture(base64.b64decode(text, validate=True))
-        except (binascii.Error, mutagen.MutagenError, struct.error, UnicodeDecodeError):
+        except (ValueError, struct.error, mutagen.MutagenError):
             continue
         yield picture.type, picture.data
     for text in bare:
         try:
             yield FRONT_COVER, base64.b64decode(text, validate=True)
-        except binascii.Error:
+        except ValueError:  # not base64, or not even ASCII
             continue

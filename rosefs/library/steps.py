@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,20 @@ def paths_of(step: Step) -> tuple[Path, ...]:
             return (step.at.original,)
         case Created() | Replaced():
             return (step.path,)
+
+
+def without_detours(steps: Iterable[Step]) -> list[Step]:
+    """Returns steps without those that put back from the trash what the step before had put there.
+
+    Taken back one by one, the second would put it elsewhere in the trash than where the first looks for it.
+    """
+    kept: list[Step] = []
+    for step in steps:
+        if isinstance(step, Restored) and kept and kept[-1] == Trashed(at=step.at):
+            kept.pop()
+        else:
+            kept.append(step)
+    return kept
 
 
 def was_done(step: Step) -> bool | None:

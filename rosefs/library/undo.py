@@ -27,6 +27,7 @@ from rosefs.library.steps import (
     Trashed,
     paths_of,
     was_done,
+    without_detours,
 )
 from rosefs.library.trash import problem_of
 
@@ -63,23 +64,21 @@ def undo(c: Config, journal: Journal, identifier: str | None = None) -> Undone:
         CacheBehindError: It is done, but the cache could not be updated.
     """
     with journal.lock("undo"):
-        entry = _choose(journal, identifier)
+        chosen = _choose(journal, identifier)
+        entry = _latest_redo(journal, chosen)
         touched = touched_by(c, (path for step in entry.steps for path in paths_of(step)))
         with holding(c, touched):
             steps = _done_steps(entry)
             _check(entry, steps)
-            if not entry.finished:
-                _tidy(entry.steps[len(steps) :])
         if steps:
-            title = _title(entry)
-            with editing(c, journal, title, touched, undoes=entry.id, force=True) as edit:
+            with editing(c, journal, _title(chosen), touched, undoes=entry.id, force=True) as edit:
                 _check(entry, steps)
                 for step in reversed(steps):
                     take_back(step, edit, journal.directory)
         else:
             remove_entry(journal.directory, entry.id)
             refresh(c, touched)
-        return Undone(entry, len(steps))
+        return Undone(chosen, len(steps))
 
 
 def recover(c: Config, journal: Journal) -> list[Undone | UndoError]:
@@ -117,6 +116,17 @@ def _choose(journal: Journal, identifier: str | None) -> Entry:
     return entry
 
 
+def _latest_redo(journal: Journal, entry: Entry) -> Entry:
+    """Returns the edit that last did what an edit did: itself, unless it was taken back and done again.
+
+    What is done again has left its traces elsewhere, in the trash for one.
+    """
+    newer = {each.undoes: each for each in reversed(journal.history()) if each.undoes and each.finished}
+    while (back := newer.get(entry.id)) is not None and (again := newer.get(back.id)) is not None:
+        entry = again
+    return entry
+
+
 def _title(entry: Entry) -> str:
     if entry.title.startswith(_UNDO):
         return _REDO + entry.title.removeprefix(_UNDO)
@@ -128,19 +138,25 @@ def _done_steps(entry: Entry) -> list[Step]:
     steps = list(entry.steps)
     if not entry.finished:
         while steps and was_done(steps[-1]) is False:
-            steps.pop()
-    return steps
+            _tidy(steps.pop())
+        if steps and isinstance(steps[-1], Restored):
+            _remove_info(steps[-1])
+    return without_detours(steps)
 
 
-def _tidy(steps: tuple[Step, ...]) -> None:
-    """Removes what is left of steps that were begun and not done."""
-    for step in steps:
-        if isinstance(step, Created) and step.temporary is not None:
-            shutil.rmtree(step.temporary, ignore_errors=True)
-        elif isinstance(step, Trashed):
-            with suppress(OSError, UnicodeDecodeError):
-                if step.at.info_path.read_text(encoding="utf-8") == step.at.info:
-                    step.at.info_path.unlink()
+def _tidy(step: Step) -> None:
+    """Removes what is left of a step that was begun and not done."""
+    if isinstance(step, Created) and step.temporary is not None:
+        shutil.rmtree(step.temporary, ignore_errors=True)
+    elif isinstance(step, Trashed):
+        _remove_info(step)
+
+
+def _remove_info(step: Trashed | Restored) -> None:
+    """Removes from the trash what is said of something that is not there."""
+    with suppress(OSError, UnicodeDecodeError):
+        if step.at.info_path.read_text(encoding="utf-8") == step.at.info:
+            step.at.info_path.unlink()
 
 
 # Checking ---------------------------------------------------------------------------------------------------
