@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
@@ -121,8 +121,8 @@ def assign_ids(request: Request) -> Assigned:
         fresh = _new_track_ids(request, assigned, kept)
         assigned.tracks = {**kept, **fresh}
         if not _store_datafile(request, connection, found_id, datafile, assigned):
-            for path in fresh if request.c.write_ids_to_tags else ():
-                _derive_id(request, connection, assigned, path)
+            if request.c.write_ids_to_tags:
+                _derive_ids(request, connection, assigned, fresh)
         elif request.c.write_ids_to_tags:
             _write_tags(request, connection, fresh, assigned)
             _clear_table(request, datafile, assigned)
@@ -187,6 +187,7 @@ def _has_strangers(request: Request, connection: sqlite3.Connection, release_id:
 
 def _new_track_ids(request: Request, assigned: Assigned, kept: Mapping[bytes, str]) -> dict[bytes, str]:
     fresh = {}
+    in_writing = _in_writing(request) if request.c.write_ids_to_tags else set()
     for path in request.content.paths:
         if path in kept:
             continue
@@ -194,7 +195,7 @@ def _new_track_ids(request: Request, assigned: Assigned, kept: Mapping[bytes, st
             # Another release took its id a moment ago: to be read first, by the next update.
             assigned.pending.add(path)
             assigned.complete = False
-        elif request.c.write_ids_to_tags and _may_be_in_writing(request, path):
+        elif path in in_writing:
             assigned.pending.add(path)
             assigned.complete = False
             logger.info("left %s for later: it may still be being written", _full(request, path))
@@ -203,16 +204,18 @@ def _new_track_ids(request: Request, assigned: Assigned, kept: Mapping[bytes, st
     return fresh
 
 
-def _may_be_in_writing(request: Request, path: bytes) -> bool:
-    """Tells whether a file of a release that the cache knows has changed, and not been left alone since."""
+def _in_writing(request: Request) -> set[bytes]:
+    """Returns the files of a release that the cache knows which have changed, and not been left alone since."""
     known = request.known
     if request.force or known is None or known.directory != request.directory:
-        return False
-    file = next((file for file in request.listing.files if file.path == path), None)
-    track = next((track for track in known.tracks if track.path == path), None)
-    if file is None or (track is not None and is_unchanged(file, track)):
-        return False
-    return not _is_quiet(file, request.now)
+        return set()
+    stored = {track.path: track for track in known.tracks}
+    return {
+        file.path
+        for file in request.listing.files
+        if not (file.path in stored and is_unchanged(file, stored[file.path]))
+        and not _is_quiet(file, request.now)
+    }
 
 
 def _is_quiet(file: FoundFile, now: float) -> bool:
@@ -267,11 +270,12 @@ def _write_tags(
     request: Request, connection: sqlite3.Connection, fresh: Mapping[bytes, str], assigned: Assigned
 ) -> None:
     writes = {}
+    in_writing = _in_writing(request)
     for path, tags in request.content.read.items():
         identifier = assigned.tracks.get(path)
         if identifier is None or (tags.id, tags.release_id) == (identifier, assigned.release_id):
             continue
-        if path not in fresh and _may_be_in_writing(request, path):
+        if path not in fresh and path in in_writing:
             assigned.complete = False  # it came with an id, so it can be shown; its release id can wait
         else:
             writes[path] = IdWrite(_full(request, path), identifier, assigned.release_id)
@@ -288,8 +292,7 @@ def _write_tags(
         assigned.problems.append(Problem(write.path, f"no id written: {error.reason}"))
         if not _is_lasting(error):
             assigned.complete = False  # a full disk, say, or a program at work: it can be better next time
-        if path in fresh:
-            _derive_id(request, connection, assigned, path)
+    _derive_ids(request, connection, assigned, fresh.keys() - assigned.written)
 
 
 def _is_lasting(error: TagWriteError) -> bool:
@@ -317,15 +320,24 @@ def _clear_table(request: Request, datafile: ReleaseDatafile, assigned: Assigned
     assigned.datafiles.add(os.fsencode(path.name))
 
 
-def _derive_id(request: Request, connection: sqlite3.Connection, assigned: Assigned, path: bytes) -> None:
-    """Gives a file that cannot be written an id that is the same every time."""
-    others = {identifier for other, identifier in assigned.tracks.items() if other != path}
+def _derive_ids(
+    request: Request, connection: sqlite3.Connection, assigned: Assigned, paths: Iterable[bytes]
+) -> None:
+    """Gives files that cannot be written ids that are the same every time."""
+    paths = sorted(paths)
+    for path in paths:
+        del assigned.tracks[path]
+    taken = set(assigned.tracks.values())
 
     def is_taken(identifier: str) -> bool:
-        held = ids_held_elsewhere(request.c, connection, request.directory, {path: identifier})
-        return identifier in others or bool(held)
+        wanted = {b"": identifier}
+        return identifier in taken or bool(
+            ids_held_elsewhere(request.c, connection, request.directory, wanted)
+        )
 
-    assigned.tracks[path] = derived_track_id(assigned.release_id, path, is_taken)
+    for path in paths:
+        assigned.tracks[path] = derived_track_id(assigned.release_id, path, is_taken)
+        taken.add(assigned.tracks[path])
 
 
 def _full(request: Request, path: bytes) -> Path:

@@ -211,13 +211,13 @@ def _find_some(c: Config, release_dirs: Iterable[Path], force: bool, report: Rep
         names.append(os.fsencode(path.name))
     names = [name for name in names if may_be_release(c, name)]
     with connect(c) as connection:
-        stamps = _stamps(connection)
+        stamps = _stamps_of(connection, names)
     existing = [
         name for name in names if os.path.lexists(os.path.join(os.fsencode(c.music_source_dir), name))
     ]
     found = _compare(c, sorted(set(existing)), stamps, force, report)
     found.gone = sorted(set(names) - set(existing))
-    if found.gone and not force and not _list_source(c, force) and stamps.keys() - set(names):
+    if found.gone and not force and not _list_source(c, force) and _knows_more_than(c, len(stamps)):
         found.gone = []
         report.problems.append(problem(c.music_source_dir, _SUDDENLY_EMPTY))
     return found
@@ -225,6 +225,20 @@ def _find_some(c: Config, release_dirs: Iterable[Path], force: bool, report: Rep
 
 def _stamps(connection: sqlite3.Connection) -> dict[bytes, bytes]:
     return dict(connection.execute("SELECT directory, stamp FROM releases").fetchall())
+
+
+def _stamps_of(connection: sqlite3.Connection, names: Iterable[bytes]) -> dict[bytes, bytes]:
+    return {
+        row["directory"]: row["stamp"]
+        for name in names
+        for row in connection.execute("SELECT directory, stamp FROM releases WHERE directory = ?", (name,))
+    }
+
+
+def _knows_more_than(c: Config, number: int) -> bool:
+    with connect(c) as connection:
+        known: int = connection.execute("SELECT count(*) FROM releases").fetchone()[0]
+    return known > number
 
 
 def _compare(

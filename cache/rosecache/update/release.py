@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -66,15 +67,30 @@ def lock_release(c: Config, directory: bytes) -> Iterator[None]:
     """Holds a release directory's lock, and one on the directory itself.
 
     The second makes programs with different caches of one library take turns. Where a file system cannot
-    lock directories, there is only the first.
+    lock directories, there is only the first. A thread that holds a release may take it again, also under the
+    name that it has given the directory meanwhile.
     """
     with ExitStack() as held:
         held.enter_context(lock(c, release_lock_name(directory)))
         with suppress(OSError):
             descriptor = os.open(_full_path(c, directory), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             held.callback(os.close, descriptor)
-            wait_until(lambda: _try_flock(descriptor), release_lock_name(directory))
+            status = os.fstat(descriptor)
+            inode = (status.st_dev, status.st_ino)
+            if inode not in _locked.inodes:
+                wait_until(lambda: _try_flock(descriptor), release_lock_name(directory))
+                _locked.inodes.add(inode)
+                held.callback(_locked.inodes.discard, inode)
         yield
+
+
+class _Locked(threading.local):
+    def __init__(self) -> None:
+        self.inodes: set[tuple[int, int]] = set()
+
+
+_locked = _Locked()
+"""The directories that this thread has locked: a second descriptor would wait for the first one."""
 
 
 def _try_flock(descriptor: int) -> bool:

@@ -6,6 +6,7 @@ One directory walk and one ``stat`` per file. Reads no file, knows nothing of th
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import os
 from collections.abc import Sequence
@@ -111,12 +112,17 @@ def shown_elsewhere(c: Config, name: bytes) -> bytes | None:
     target, top = os.path.realpath(path), os.path.realpath(source)
     if os.path.commonpath([target, top]) in (target, top):
         return target
-    with os.scandir(source) as entries:
-        links = sorted(
-            entry.name for entry in entries if entry.is_symlink() and may_be_release(c, entry.name)
-        )
-    first = next((link for link in links if os.path.realpath(os.path.join(source, link)) == target), name)
+    first = _first_links(c, os.stat(source).st_mtime_ns).get(target, name)
     return None if first == name else os.path.join(source, first)
+
+
+@functools.lru_cache(maxsize=1)
+def _first_links(c: Config, mtime: int) -> dict[bytes, bytes]:
+    """Returns the first link by name to each target, in a source directory that last changed at that time."""
+    source = os.fsencode(c.music_source_dir)
+    with os.scandir(source) as entries:
+        links = [entry.name for entry in entries if entry.is_symlink() and may_be_release(c, entry.name)]
+    return {os.path.realpath(os.path.join(source, link)): link for link in sorted(links, reverse=True)}
 
 
 def list_files(directory: bytes) -> Listing:
