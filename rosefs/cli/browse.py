@@ -1,6 +1,7 @@
 """The commands that list and show what is in the cache: two for each kind, made of its declaration.
 
-They read the cache as it is, and never bring it up to date.
+They read the cache as it is, and never bring it up to date. The commands that change things stand in the same groups,
+and are imported when they are called.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from rosecache.config import Config
 from rosecache.database import database_path
 from rosecache.model import RELEASE_TYPES
 from rosefs.cli.kinds import KINDS, Kind
+from rosefs.cli.lazy import LazyCommand, LazyGroup
 from rosefs.cli.lookup import find_named
 from rosefs.cli.output import as_json, write_fields, write_json, write_rows
 from rosefs.cli.state import State, pass_state
@@ -52,7 +54,7 @@ def _make_list(kind: Kind) -> click.Command:
     @pass_state
     def run(state: State, /, json_output: bool, **filters: Any) -> None:
         given = {name: value for name, value in filters.items() if value is not None}
-        entries = kind.entries(_cached(state), given)
+        entries = kind.entries(cached_config(state), given)
         if json_output:
             write_json([as_json(entry) for entry in entries])
         else:
@@ -71,11 +73,8 @@ def _make_list(kind: Kind) -> click.Command:
 def _make_show(kind: Kind) -> click.Command:
     @pass_state
     def run(state: State, /, text: str, json_output: bool) -> None:
-        c = _cached(state)
-        entry = kind.find(c, text)
-        if entry is None:
-            named = [(each, kind.names(each)) for each in kind.entries(c, {})]
-            entry = find_named(text, named, singular=kind.singular, plural=kind.plural)
+        c = cached_config(state)
+        entry = find_one(c, kind, text)
         members = kind.members.of(c, entry) if kind.members is not None else ()
         if json_output:
             write_json(_with_members(kind, entry, members))
@@ -93,6 +92,15 @@ def _make_show(kind: Kind) -> click.Command:
     )
 
 
+def find_one(c: Config, kind: Kind, text: str) -> Any:
+    """Returns the one of a kind that an argument means. Raises click.ClickException if there is none, or more."""
+    entry = kind.find(c, text)
+    if entry is None:
+        named = [(each, kind.names(each)) for each in kind.entries(c, {})]
+        entry = find_named(text, named, singular=kind.singular, plural=kind.plural)
+    return entry
+
+
 def _with_members(kind: Kind, entry: Any, members: Any) -> dict[str, object]:
     shown = as_json(entry)
     if not isinstance(shown, dict):
@@ -107,7 +115,7 @@ def _with_members(kind: Kind, entry: Any, members: Any) -> dict[str, object]:
     return {**shown, kind.members.field: listed}
 
 
-def _cached(state: State) -> Config:
+def cached_config(state: State) -> Config:
     """Returns the settings of the cache, if there is one to read."""
     c = state.settings().cache
     if not database_path(c).exists():
@@ -118,11 +126,45 @@ def _cached(state: State) -> Config:
     return c
 
 
+_RELEASES, _LISTS = "rosefs.cli.edit_releases", "rosefs.cli.edit_lists"
+_EDITS: Mapping[str, Mapping[str, LazyCommand]] = {
+    "releases": {
+        "import": LazyCommand(_RELEASES, "import_", "Make directories releases of the library."),
+        "delete": LazyCommand(_RELEASES, "delete", "Put releases into the trash."),
+        "toggle-new": LazyCommand(_RELEASES, "toggle_new_", "Mark releases as new, or as not new."),
+        "set-cover": LazyCommand(_RELEASES, "set_cover_", "Make an image the cover of a release."),
+        "delete-cover": LazyCommand(_RELEASES, "delete_cover_", "Put the cover of a release into the trash."),
+        "extract-covers": LazyCommand(_RELEASES, "extract_covers_", "Make covers of embedded pictures."),
+    },
+    **{
+        plural: {
+            "create": LazyCommand(_LISTS, plural.upper(), f"Make an empty {singular}."),
+            "rename": LazyCommand(_LISTS, plural.upper(), f"Rename a {singular}."),
+            "delete": LazyCommand(_LISTS, plural.upper(), f"Put {plural} into the trash."),
+            "add": LazyCommand(_LISTS, plural.upper(), f"Add {members} to a {singular}."),
+            "remove": LazyCommand(_LISTS, plural.upper(), f"Remove {members} from a {singular}."),
+            "edit": LazyCommand(_LISTS, plural.upper(), f"Reorder a {singular}, and remove {members}, in an editor."),
+        }
+        for plural, singular, members in (("collages", "collage", "releases"), ("playlists", "playlist", "tracks"))
+    },
+}  # fmt: skip
+"""The commands that change things, by group."""
+
+_EDITS_OF_PLAYLISTS = {
+    "set-cover": LazyCommand(_LISTS, "PLAYLISTS", "Make an image the cover of a playlist."),
+    "delete-cover": LazyCommand(_LISTS, "PLAYLISTS", "Put the cover of a playlist into the trash."),
+    "export": LazyCommand(_LISTS, "PLAYLISTS", "Write a playlist to a file for other programs."),
+}
+
+
 def _make_group(kind: Kind) -> click.Group:
-    return click.Group(
+    edits = {**_EDITS.get(kind.plural, {}), **(_EDITS_OF_PLAYLISTS if kind.plural == "playlists" else {})}
+    also = ", or change them" if edits else ""
+    return LazyGroup(
         kind.plural,
         commands=[_make_list(kind), _make_show(kind)],
-        help=f"List {kind.plural}, or show one. Reads the cache as it is.",
+        lazy=edits,
+        help=f"List {kind.plural}, or show one{also}. Reads the cache as it is.",
     )
 
 

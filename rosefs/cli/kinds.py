@@ -24,8 +24,8 @@ from rosecache.query.lists import (
 )
 from rosecache.query.releases import filter_releases, release_logtext
 from rosecache.query.tracks import filter_tracks, get_tracks_of_release, track_logtext
-from rosefs.cli.lookup import find_release, find_track
 from rosefs.cli.output import Column
+from rosefs.library.resolve import find_release, find_track
 
 Filters = Mapping[str, Any]
 """Arguments of ``filter_releases`` or ``filter_tracks``, without those that were not given."""

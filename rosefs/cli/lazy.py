@@ -25,19 +25,19 @@ class LazyCommand:
 
 
 class LazyGroup(click.Group):
-    """A group of :class:`LazyCommand`, in the order of their table."""
+    """A group of ordinary commands, if it is given any, and then of :class:`LazyCommand`, in their order."""
 
     def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self._lazy)
+        return [*self.commands, *self._lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         lazy = self._lazy.get(cmd_name)
         if lazy is None:
-            return None
+            return super().get_command(ctx, cmd_name)
         found = getattr(importlib.import_module(lazy.module), lazy.attribute)
         command = found[cmd_name] if isinstance(found, Mapping) else found
         if not isinstance(command, click.Command):
@@ -45,5 +45,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, command.get_short_help_str(limit=100)) for name, command in self.commands.items()]
+        rows += [(name, command.help) for name, command in self._lazy.items()]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, command.help) for name, command in self._lazy.items()])
+            formatter.write_dl(rows)

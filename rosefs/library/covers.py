@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import mutagen
-
 from rosecache.config import Config
-from rosecache.errors import LockTimeoutError
+from rosecache.errors import LockTimeoutError, UnreadableAudioError
 from rosecache.model import Release, Track
 from rosecache.query.releases import list_releases, release_logtext
 from rosecache.query.tracks import get_tracks_of_release
@@ -55,7 +53,7 @@ class Extraction:
 
     Attributes:
         covers: The new files.
-        without: Releases that have no embedded picture.
+        without: Releases that have no embedded picture, in files that can all be read.
         problems: What could not be done, as path and reason.
     """
 
@@ -211,9 +209,11 @@ def extract_covers(
 def _extract(c: Config, edit: Edit, release: Release, found: _Found) -> None:
     if choose_cover(c, [file.path for file in list_files(os.fsencode(release.source_path)).files]):
         return  # since the cache looked
+    problems = len(found.problems)
     picture = _first_picture(get_tracks_of_release(c, release), found)
     if picture is None:
-        found.without.append(release)
+        if len(found.problems) == problems:
+            found.without.append(release)
         return
     accepted = [each.lower() for each in c.valid_art_exts]
     extension = next((each for each in extensions_of(picture) if each in accepted), None)
@@ -232,8 +232,8 @@ def _first_picture(tracks: Iterable[Track], found: _Found) -> bytes | None:
             picture = embedded_picture(track.source_path)
         except OSError as error:
             found.problems.append((track.source_path, error.strerror or str(error)))
-        except mutagen.MutagenError as error:
-            found.problems.append((track.source_path, str(error)))
+        except UnreadableAudioError as error:
+            found.problems.append((track.source_path, error.reason))
         else:
             if picture is not None:
                 return picture

@@ -17,6 +17,8 @@ from mutagen.flac import FLAC, Picture
 from mutagen.id3 import ID3
 from mutagen.mp4 import MP4Tags
 
+from rosecache.errors import UnreadableAudioError
+
 HEAD_SIZE = 32
 """So many bytes of a file tell what it is."""
 
@@ -64,18 +66,23 @@ def embedded_picture(path: Path) -> bytes | None:
 
     Raises:
         OSError: It cannot be read.
-        mutagen.MutagenError: It is broken.
+        UnreadableAudioError: It is broken, or no audio file.
     """
     with open(path, "rb") as file:  # mutagen would wrap the errors of opening in its own
-        audio = mutagen.File(file)
-        found = list(_pictures(audio)) if audio is not None else []
+        try:
+            audio = mutagen.File(file)
+            found = list(_pictures(audio))
+        except mutagen.MutagenError as error:
+            raise UnreadableAudioError(path, str(error)) from error
+    if audio is None:
+        raise UnreadableAudioError(path, "not an audio file")
     found.sort(key=lambda picture: picture[0] != FRONT_COVER)
     return found[0][1] if found else None
 
 
 def _pictures(audio: Any) -> Iterator[tuple[int, bytes]]:
     """Yields the type and the bytes of each picture in an audio file."""
-    tags = audio.tags
+    tags = audio.tags if audio is not None else None
     if isinstance(audio, FLAC):
         yield from ((picture.type, picture.data) for picture in audio.pictures)
     if isinstance(tags, ID3):

@@ -49,7 +49,8 @@ def rosefs(c: Config, tmp_path: Path) -> Cli:
     """The commands, on the library of ``c``."""
     config = tmp_path / "config.toml"
     config.write_text(
-        f"music_source_dir = '{c.music_source_dir}'\ncache_dir = '{c.cache_dir}'\nmax_proc = 2\n",
+        f"music_source_dir = '{c.music_source_dir}'\ncache_dir = '{c.cache_dir}'\nmax_proc = 2\n"
+        f"state_dir = '{tmp_path / 'state'}'\n",
         encoding="utf-8",
     )
     return Cli(config)

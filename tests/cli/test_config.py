@@ -60,6 +60,7 @@ def test_every_setting_stands_in_a_comment_with_its_default(rosefs: Cli) -> None
     settings = Settings.from_mapping({"music_source_dir": "~/Music"})
     templates = values.pop("path_templates")
     shown_vfs = values.pop("vfs")
+    assert Path(values.pop("state_dir")).name == settings.state_dir.name
     assert set(values) == {field.name for field in msgspec.structs.fields(Config)} - {"path_templates"}
     assert set(shown_vfs) == {field.name for field in msgspec.structs.fields(VfsSettings)}
     assert templates["playlists"] == PathTemplates().playlists

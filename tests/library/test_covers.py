@@ -280,4 +280,5 @@ def test_a_broken_or_unwritable_release_costs_no_other(
         "broken",
         "locked",
     }
+    assert done.without == ()
     assert len(journal.history()[0].steps) == 1

@@ -64,3 +64,13 @@ def test_an_error_names_the_key_and_what_was_expected(values: dict[str, Any], ke
 def test_a_value_in_the_place_of_the_table_is_refused() -> None:
     with pytest.raises(ConfigError, match="vfs: expected a table"):
         Settings.from_mapping({"music_source_dir": "/music", "vfs": True})
+
+
+def test_the_state_directory_can_be_set_and_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert Settings.from_mapping({"music_source_dir": "/music"}).state_dir == Path("/state/rosefs")
+    settings = Settings.from_mapping({"music_source_dir": "/music", "state_dir": "~/x/../rosefs"})
+    assert settings.state_dir == Path("~/rosefs").expanduser()
+    for wrong in (1, "", ["x"]):
+        with pytest.raises(ConfigError, match="state_dir: expected a path as text"):
+            Settings.from_mapping({"music_source_dir": "/music", "state_dir": wrong})
