@@ -204,7 +204,7 @@ class Library(RuleBasedStateMachine):
         text = datafile.read_text()
         datafile.write_text(text.replace("new = true", "new = false") + "# listened\n")
 
-    @precondition(lambda self: list_releases(self.c))
+    @precondition(lambda self: bool(list_releases(self.c)))
     @rule(pick=PICK)
     def make_lists(self, pick: int) -> None:
         releases, tracks = list_releases(self.c), list_tracks(self.c)

@@ -116,7 +116,8 @@ def test_an_editor_that_saves_meanwhile_loses_nothing(
     """It holds no lock, and saves between our reading of the file and our writing."""
     path = c.collages_dir / "C.toml"
     make_list(path, "releases", member)
-    refresh, saved = lists.describe_members, []
+    refresh = lists.describe_members
+    saved: list[bool] = []
 
     def disturbed(*arguments: object) -> object:
         if not saved:
