@@ -175,10 +175,11 @@ def plan_write(path: Path, request_for: Callable[[RawTags], Request]) -> Plan:
         if error.errno == errno.ELOOP:
             raise TagWriteError(path, "it is a symbolic link, and what it leads to is not ours") from error
         raise failure(path, error) from error
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise TagWriteError(path, "not a regular file")
     with open(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise TagWriteError(path, "not a regular file")
         if not os.access(path, os.W_OK, effective_ids=True):
             # Renaming over it would work, but whoever made it read-only meant it.
             raise TagWriteError(path, os.strerror(errno.EACCES))
@@ -200,6 +201,8 @@ def _planned(
     request = request_for(raw)
     patches = without_sameness(file, kind.plan(file, request.texts))
     plan = Plan(path, request, raw, _others(request, kind, file), status, patches)
+    if not patches and (reason := request.problem(raw)) is not None:
+        raise TagWriteError(path, reason)
     if patches and plan.is_in_place:
         preview = io.BufferedReader(_Preview(file.fileno(), status.st_size, patches))
         expect_as_planned(plan, kind, preview)

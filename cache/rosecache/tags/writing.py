@@ -86,6 +86,7 @@ def _fields(field: str) -> Sequence[str]:
 def _problem(due: Sequence[Wish], found: AudioTags) -> str | None:
     for wish in due:
         if getattr(found, wish.field) != wish.value:
-            shown = repr(wish.text) if wish.text is not None else "nothing"
-            return f"{wish.field}: {shown} would not be read back as such from this kind of file"
+            if wish.text is None:
+                return f"{wish.field}: the file holds it in a form in which it cannot be removed"
+            return f"{wish.field}: {wish.text!r} would not be read back as such from this kind of file"
     return None

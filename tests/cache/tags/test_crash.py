@@ -8,55 +8,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rosecache.tags import IdWrite, read_ids, recover, write_ids
 from tests.support.audio import decoded_md5
+from tests.support.dying import is_killed
 from tests.support.rawtags import other_tags
 from tests.support.variants import VARIANTS
 
 OLD = ("018b6514-6fb7-7cc6-9d23-000000000001", "018b268e-ef68-7180-a01e-000000000001")
 NEW = ("f18b6514-6fb7-7cc6-9d23-8eaf0b1beee8", "f18b268e-ef68-7180-a01e-19bc3fdf970e")
 
-CHANGING_CALLS = (
-    "pwrite", "copy_file_range", "fsync", "replace", "unlink", "utime", "fchmod", "setxattr", "close",
-)  # fmt: skip
 
-
-def die_at(call: int, *, halfway: bool) -> None:
-    """Makes this process end at its n-th call that changes something; at a write, after half of the bytes."""
-    count = 0
-
-    def deadly(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*arguments: Any, **named: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == call:
-                if halfway and name == "pwrite":
-                    fd, data, offset = arguments
-                    function(fd, data[: len(data) // 2], offset)
-                os._exit(9)
-            return function(*arguments, **named)
-
-        return wrapped
-
-    for name in CHANGING_CALLS:
-        setattr(os, name, deadly(name, getattr(os, name)))
-
-
-def is_killed(release: Path, writes: list[IdWrite], call: int, *, halfway: bool) -> bool:
+def is_killed_writing(release: Path, writes: list[IdWrite], call: int, *, halfway: bool) -> bool:
     """Writes ids in another process that dies at the n-th call; False if it came to its end before that."""
-    child = os.fork()
-    if child == 0:
-        die_at(call, halfway=halfway)
-        os._exit(0 if write_ids(release, writes) == [] else 1)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, 9)
-    return status == 9
+    return is_killed(lambda: write_ids(release, writes) == [], call, halfway=halfway)
 
 
 def content_of(path: Path, known: dict[bytes, tuple[str, list[bytes]]]) -> tuple[str, list[bytes]]:
@@ -87,7 +55,7 @@ def test_killed_while_writing(kind: str, halfway: bool, tmp_path: Path) -> None:
         release = tmp_path / "release"
         shutil.copytree(original, release)
         writes = [IdWrite(release / name, *NEW) for name in names]
-        killed = is_killed(release, writes, call, halfway=halfway)
+        killed = is_killed_writing(release, writes, call, halfway=halfway)
         assert recover(release) == []
         for name, old in zip(names, (OLD, (None, None)), strict=True):
             assert read_ids(release / name) in (old, NEW)
@@ -126,7 +94,7 @@ def test_recovery_does_not_undo_what_somebody_else_wrote_since(tmp_path: Path) -
     assert write_ids(tmp_path, [IdWrite(path, *OLD)]) == []
     # The journal, two directory flushes and the file's bytes: killed before the file is flushed.
     for call in range(1, 20):
-        assert is_killed(tmp_path, [IdWrite(path, *NEW)], call, halfway=False)
+        assert is_killed_writing(tmp_path, [IdWrite(path, *NEW)], call, halfway=False)
         if read_ids(path) == NEW:
             break
         assert recover(tmp_path) == []
