@@ -124,8 +124,10 @@ def expect_as_planned(plan: Plan, kind: Kind, file: BinaryIO) -> None:
 
 
 def _others(request: Request, kind: Kind, file: BinaryIO) -> Mapping[str, str]:
+    if not request.is_edit or not request.texts:
+        return {}
     file.seek(0)
-    return kind.others(file, {name.upper() for name in request.texts}) if request.is_edit else {}
+    return kind.others(file, {name.upper() for name in request.texts})
 
 
 def is_inside(release_dir: Path, path: Path) -> bool:
