@@ -310,6 +310,14 @@ def test_the_oldest_edits_go_first_when_they_take_too_much(tmp_path: Path, place
     assert sum(path.stat().st_size for path in journal.directory.iterdir()) <= 450_000
 
 
+def test_an_edit_in_the_making_stays_however_old(tmp_path: Path, place: Path) -> None:
+    journal = Journal(tmp_path / "state", max_edits=2)
+    with journal.edit("long") as edit:
+        edit.rename(place / "a", place / "b")
+        make_edits(journal, place, 4)
+        assert [entry.title for entry in journal.history()] == ["edit 3", "long"]
+
+
 def test_the_newest_edit_stays_whatever_it_takes(tmp_path: Path, place: Path) -> None:
     journal = Journal(tmp_path / "state", max_bytes=10)
     make_edits(journal, place, 2)

@@ -143,6 +143,24 @@ def test_a_deleted_release_comes_back_to_its_collages(full: Config, journal: Jou
     assert [release.id for release in get_collage_releases(full, "mix")] == mix
 
 
+def test_what_was_done_again_is_found_where_it_is_now(
+    library: Config, journal: Journal, home_trash: Path
+) -> None:
+    loona = release_named(library, "loona")
+    content = snapshot(loona.source_path)
+    releases.delete_release(library, journal, loona)
+    deleted = journal.history(1)[0]
+    for number in (2, 3):
+        undo(library, journal, deleted.id)
+        (home_trash / "files" / ("loona" if number == 2 else "loona 2")).write_bytes(b"somebody else's")
+        undo(library, journal, journal.history(1)[0].id)
+        assert snapshot(home_trash / "files" / f"loona {number}") == content
+        assert not journal.find(deleted.id).undone
+    undo(library, journal)
+    assert snapshot(loona.source_path) == content
+    assert journal.find(deleted.id).undone
+
+
 # Refusals ---------------------------------------------------------------------------------------------------
 
 
