@@ -284,11 +284,12 @@ class Journal:
     def find(self, identifier: str) -> Entry:
         """Returns one edit, by its id or an end of it. Raises NotFoundError if none matches, or several do."""
         matching = [each for each in self._ids() if identifier and each.endswith(identifier)]
-        found = [entry for entry in self.entries() if entry.id in matching]
-        if len(found) != 1:
-            reason = "several edits have" if found else "no edit has"
-            raise NotFoundError(f"{reason} the id {identifier!r}; rosefs history lists them")
-        return found[0]
+        if len(matching) == 1:
+            for entry in self.entries():
+                if entry.id == matching[0]:
+                    return entry
+        reason = "several edits have" if len(matching) > 1 else "no edit has"
+        raise NotFoundError(f"{reason} the id {identifier!r}; rosefs history lists them")
 
     def is_alive(self, identifier: str) -> bool:
         """Tells whether a process is at work on an edit."""

@@ -6,6 +6,7 @@ is judged by what is on the disk.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from contextlib import suppress
@@ -121,7 +122,11 @@ def _latest_redo(journal: Journal, entry: Entry) -> Entry:
 
     What is done again has left its traces elsewhere, in the trash for one.
     """
-    newer = {each.undoes: each for each in reversed(journal.history()) if each.undoes and each.finished}
+    since = itertools.takewhile(lambda each: each.id != entry.id, journal.entries())
+    newer: dict[str, Entry] = {}
+    for each in since:
+        if each.undoes is not None and each.finished:
+            newer.setdefault(each.undoes, each)
     while (back := newer.get(entry.id)) is not None and (again := newer.get(back.id)) is not None:
         entry = again
     return entry
