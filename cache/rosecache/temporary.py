@@ -10,3 +10,6 @@ IN_PROGRESS_PREFIX = ".in-progress."
 
 TEMPORARY_PREFIX = IN_PROGRESS_PREFIX + "rosefs."
 """Starts our own names; they are completed or removed at the next start after a crash."""
+
+SPOOL_PREFIX = TEMPORARY_PREFIX + "spool."
+"""Starts the name of a private copy of a file that a program is writing to through a mount."""

@@ -16,6 +16,7 @@ from rosefs.cli.state import State, pass_state
 from rosefs.cli.updating import update
 from rosefs.fuse.mount import AUTO, BINDINGS, MountOptions, check_mount, serve
 from rosefs.fuse.mount import unmount as unmount_at
+from rosefs.library.journal import Journal
 from rosefs.settings import Settings
 from rosefs.vfs.filesystem import FileSystem
 
@@ -36,6 +37,7 @@ _PROBLEMS_SHOWN = 5
     help="The library to mount with.",
 )  # fmt: skip
 @click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions that are shown.")
+@click.option("--read-only", is_flag=True, help="Let nobody change anything through the mount.")
 @click.option("-y", "--yes", is_flag=True, help="Write ids on a first run without asking.")
 @pass_state
 def mount(
@@ -45,6 +47,7 @@ def mount(
     foreground: bool,
     binding: str,
     allow_other: bool,
+    read_only: bool,
     yes: bool,
 ) -> None:
     """Show the music directory SOURCE as a file system at MOUNTPOINT.
@@ -55,10 +58,13 @@ def mount(
     settings = state.settings(source=source)
     mountpoint = _mountpoint(settings, mountpoint)
     refuse_bad_templates(settings.cache, state.used_config_path)
-    options = MountOptions(source=settings.cache.music_source_dir, allow_other=allow_other)
+    options = MountOptions(
+        source=settings.cache.music_source_dir, read_only=read_only, allow_other=allow_other
+    )
     check_mount(mountpoint, binding=binding, options=options)
     _tell(update(settings.cache, yes=yes))
-    filesystem = FileSystem(settings.cache, settings.vfs)
+    journal = None if read_only else Journal(settings.state_dir)
+    filesystem = FileSystem(settings.cache, settings.vfs, journal=journal)
     try:
         serve(
             filesystem,

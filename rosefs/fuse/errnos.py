@@ -14,14 +14,20 @@ from collections.abc import Mapping
 from rosefs.vfs.errors import (
     AccessDeniedError,
     BadHandleError,
+    BusyError,
+    ExistsError,
     FileSystemError,
+    InvalidRequestError,
     IsADirectoryFsError,
     NoAttributeError,
     NoEntryError,
     NotADirectoryFsError,
+    NotEmptyError,
+    NotPermittedError,
     NotSupportedError,
     ReadOnlyError,
     SourceIOError,
+    SourceWriteError,
     StaleError,
 )
 
@@ -39,10 +45,21 @@ ERRNOS: Mapping[type[FileSystemError], int] = {
     AccessDeniedError: errno.EACCES,
     StaleError: errno.ESTALE,
     SourceIOError: errno.EIO,
+    NotPermittedError: errno.EPERM,
+    ExistsError: errno.EEXIST,
+    NotEmptyError: errno.ENOTEMPTY,
+    InvalidRequestError: errno.EINVAL,
+    BusyError: errno.EBUSY,
+    SourceWriteError: errno.EIO,
 }
 """What each error of the tree is to the kernel."""
 
-_OF_THE_SOURCE = (AccessDeniedError, SourceIOError)
+_TOLD = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+)
+"""What the disk says of a change that programs know what to do about; anything else is ``EIO``."""
+
+_OF_THE_SOURCE = (AccessDeniedError, SourceIOError, SourceWriteError)
 """Errors that are about the user's disk, and that the user should find in the log."""
 
 
@@ -59,4 +76,6 @@ def errno_for(error: Exception, operation: str) -> int:
         return errno.EIO
     if isinstance(error, _OF_THE_SOURCE):
         log.warning("%s: %s", operation, error)
+    if isinstance(error, SourceWriteError) and error.errno in _TOLD:
+        return error.errno
     return number

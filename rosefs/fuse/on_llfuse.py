@@ -19,8 +19,9 @@ from rosefs.fuse.checks import explaining_refusal
 from rosefs.fuse.errnos import errno_for
 from rosefs.fuse.llfuse_signals import stopping_on_signals
 from rosefs.fuse.operations import Operations
-from rosefs.fuse.translation import Timeouts, fill_absent, fill_entry, fill_statvfs
-from rosefs.vfs.errors import NoAttributeError, NoEntryError, ReadOnlyError
+from rosefs.fuse.translation import Timeouts, changes_of, fill_absent, fill_entry, fill_statvfs
+from rosefs.vfs.errors import NoAttributeError, NoEntryError, NotPermittedError, ReadOnlyError
+from rosefs.vfs.model import Attributes, OpenFile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +37,8 @@ def _handler(function: Callable[P, T]) -> Callable[P, T]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
+        except llfuse.FUSEError:
+            raise
         except Exception as error:
             raise llfuse.FUSEError(errno_for(error, function.__name__)) from error
 
@@ -49,6 +52,7 @@ class Handlers:
         self._tree = tree
         self._timeouts = timeouts
         self._on_start = on_start
+        tree.connect(_Kernel())
 
     @_handler
     def init(self) -> None:
@@ -68,7 +72,7 @@ class Handlers:
             if not self._tree.absence_may_be_cached(parent_inode):
                 raise
             return fill_absent(llfuse.EntryAttributes(), self._timeouts)
-        return fill_entry(llfuse.EntryAttributes(), found, self._timeouts)
+        return self._entry(found)
 
     @_handler
     def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
@@ -78,7 +82,7 @@ class Handlers:
     @_handler
     def getattr(self, inode: int, ctx: Any) -> Any:
         found = self._ask(self._tree.is_known(inode), self._tree.getattr, inode)
-        return fill_entry(llfuse.EntryAttributes(), found, self._timeouts)
+        return self._entry(found)
 
     @_handler
     def getxattr(self, inode: int, name: bytes, ctx: Any = None) -> bytes:
@@ -123,10 +127,7 @@ class Handlers:
     def open(self, inode: int, flags: int, ctx: Any) -> int:
         with llfuse.lock_released:
             opened = self._tree.open(inode, flags)
-        if not opened.keep_cache:
-            # All that llfuse offers, and it comes a moment after the answer: a thread of its own sends it.
-            llfuse.invalidate_inode(inode)
-        return opened.handle
+        return self._opened(inode, opened)
 
     @_handler
     def read(self, fh: int, off: int, size: int) -> bytes:
@@ -134,23 +135,85 @@ class Handlers:
             return self._tree.read(fh, off, size)
 
     @_handler
+    def flush(self, fh: int) -> None:
+        if not self._tree.writable:
+            raise llfuse.FUSEError(errno.ENOSYS)  # then the kernel does not ask again
+        if not self._tree.is_clean(fh):
+            with llfuse.lock_released:
+                self._tree.flush(fh)
+
+    @_handler
     def release(self, fh: int) -> None:
         self._tree.release(fh)
 
-    # What changes something, and what the kernel does by itself --------------------------------------------
+    # What changes something --------------------------------------------------------------------------------
+
+    @_handler
+    def create(self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: Any) -> tuple[int, Any]:
+        with llfuse.lock_released:
+            opened, attributes = self._tree.create(parent_inode, name, mode, flags)
+        return self._opened(attributes.inode, opened), self._entry(attributes)
+
+    @_handler
+    def write(self, fh: int, off: int, buf: bytes) -> int:
+        with llfuse.lock_released:
+            return self._tree.write(fh, off, buf)
+
+    @_handler
+    def fsync(self, fh: int, datasync: bool) -> None:
+        with llfuse.lock_released:
+            self._tree.fsync(fh)
+
+    @_handler
+    def setattr(self, inode: int, attr: Any, fields: Any, fh: int | None, ctx: Any) -> Any:
+        changes = changes_of(attr, fields)
+        with llfuse.lock_released:
+            attributes = self._tree.setattr(inode, changes, fh)
+        return self._entry(attributes)
+
+    @_handler
+    def mkdir(self, parent_inode: int, name: bytes, mode: int, ctx: Any) -> Any:
+        with llfuse.lock_released:
+            attributes = self._tree.mkdir(parent_inode, name)
+        return self._entry(attributes)
+
+    @_handler
+    def unlink(self, parent_inode: int, name: bytes, ctx: Any) -> None:
+        with llfuse.lock_released:
+            self._tree.unlink(parent_inode, name)
+
+    @_handler
+    def rmdir(self, parent_inode: int, name: bytes, ctx: Any) -> None:
+        with llfuse.lock_released:
+            self._tree.rmdir(parent_inode, name)
+
+    @_handler
+    def rename(
+        self, parent_inode_old: int, name_old: bytes, parent_inode_new: int, name_new: bytes, ctx: Any
+    ) -> None:
+        with llfuse.lock_released:
+            self._tree.rename(parent_inode_old, name_old, parent_inode_new, name_new, 0)
+
+    @_handler
+    def setxattr(self, inode: int, name: bytes, value: bytes, ctx: Any) -> None:
+        with llfuse.lock_released:
+            self._tree.setxattr(inode, name, value)
+
+    @_handler
+    def removexattr(self, inode: int, name: bytes, ctx: Any) -> None:
+        with llfuse.lock_released:
+            self._tree.removexattr(inode, name)
 
     @_handler
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise ReadOnlyError
+        raise NotPermittedError if self._tree.writable else ReadOnlyError
 
-    create = mknod = mkdir = symlink = link = _refuse
-    rename = unlink = rmdir = _refuse
-    write = setattr = setxattr = removexattr = _refuse
+    mknod = symlink = link = _refuse
 
     def _leave_to_kernel(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise llfuse.FUSEError(errno.ENOSYS)
 
-    access = flush = fsync = fsyncdir = readlink = _leave_to_kernel
+    access = fsyncdir = readlink = _leave_to_kernel
 
     def stacktrace(self) -> None:
         """llfuse's own debugging aid, which this file system does without."""
@@ -163,6 +226,23 @@ class Handlers:
             return question(*args)
         with llfuse.lock_released:
             return question(*args)
+
+    def _opened(self, inode: int, opened: OpenFile) -> int:
+        if not opened.keep_cache:
+            # All that llfuse offers, and it comes a moment after the answer: a thread of its own sends it.
+            llfuse.invalidate_inode(inode)
+        return opened.handle
+
+    def _entry(self, attributes: Attributes) -> Any:
+        return fill_entry(llfuse.EntryAttributes(), attributes, self._timeouts)
+
+
+class _Kernel:
+    """Tells the kernel what to forget, by a thread of llfuse's own: a moment after it was asked for."""
+
+    def drop_pages(self, inode: int) -> None:
+        with llfuse.lock:
+            llfuse.invalidate_inode(inode)
 
 
 def serve(

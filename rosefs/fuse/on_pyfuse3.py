@@ -7,8 +7,10 @@ are answered together with the attributes of what is in them (READDIRPLUS).
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -21,9 +23,16 @@ import trio
 from rosefs.fuse.checks import explaining_refusal
 from rosefs.fuse.errnos import errno_for
 from rosefs.fuse.operations import Operations
-from rosefs.fuse.translation import STOP_SIGNALS, Timeouts, fill_absent, fill_entry, fill_statvfs
-from rosefs.vfs.errors import NoAttributeError, NoEntryError, ReadOnlyError
-from rosefs.vfs.model import Attributes
+from rosefs.fuse.translation import (
+    STOP_SIGNALS,
+    Timeouts,
+    changes_of,
+    fill_absent,
+    fill_entry,
+    fill_statvfs,
+)
+from rosefs.vfs.errors import NoAttributeError, NoEntryError, NotPermittedError, ReadOnlyError
+from rosefs.vfs.model import Attributes, OpenFile
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +41,8 @@ T = TypeVar("T")
 
 QUERY_THREADS = 8
 READ_THREADS = 64
+EDIT_THREADS = 16
+"""Apart from queries: an edit may wait long for another program that has its release locked."""
 MAX_REQUESTS = 512
 """Requests in work or waiting at once. Far above READ_THREADS: a read that waits for a thread is one too."""
 
@@ -43,6 +54,8 @@ def _handler(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corou
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await function(*args, **kwargs)
+        except pyfuse3.FUSEError:
+            raise
         except Exception as error:
             raise pyfuse3.FUSEError(errno_for(error, function.__name__)) from error
 
@@ -60,6 +73,8 @@ class Handlers(pyfuse3.Operations):
         self._timeouts = timeouts
         self._queries = trio.CapacityLimiter(QUERY_THREADS)
         self._reads = trio.CapacityLimiter(READ_THREADS)
+        self._edits = trio.CapacityLimiter(EDIT_THREADS)
+        tree.connect(_Kernel())
 
     def init(self) -> None:
         self.started.set()
@@ -124,13 +139,11 @@ class Handlers(pyfuse3.Operations):
 
     @_handler
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
-        opened = await trio.to_thread.run_sync(self._tree.open, inode, flags, limiter=self._queries)
-        if not opened.keep_cache:
-            # The pages go with the answer. The attributes go before it, or a file that has grown would be read
-            # up to its old size; they alone, since more could wait for a request that waits for us.
-            with suppress(FileNotFoundError):
-                pyfuse3.invalidate_inode(inode, attr_only=True)
-        return pyfuse3.FileInfo(fh=opened.handle, keep_cache=opened.keep_cache)
+        reads = flags & (os.O_ACCMODE | os.O_TRUNC) == os.O_RDONLY
+        limiter = self._queries if reads else self._edits
+        return self._opened(
+            inode, await trio.to_thread.run_sync(self._tree.open, inode, flags, limiter=limiter)
+        )
 
     @_handler
     async def read(self, fh: int, off: int, size: int) -> bytes:
@@ -140,18 +153,75 @@ class Handlers(pyfuse3.Operations):
         return data
 
     @_handler
+    async def flush(self, fh: int) -> None:
+        if not self._tree.writable:
+            raise pyfuse3.FUSEError(errno.ENOSYS)  # then the kernel does not ask again
+        if not self._tree.is_clean(fh):
+            await self._edit(self._tree.flush, fh)
+
+    @_handler
     async def release(self, fh: int) -> None:
         self._tree.release(fh)
 
     # What changes something ------------------------------------------------------------------------------
 
     @_handler
-    async def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise ReadOnlyError
+    async def create(
+        self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
+    ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
+        opened, attributes = await self._edit(self._tree.create, parent_inode, name, mode, flags)
+        return self._opened(attributes.inode, opened), self._entry(attributes)
 
-    create = mknod = mkdir = symlink = link = _refuse
-    rename = unlink = rmdir = _refuse
-    write = setattr = setxattr = removexattr = _refuse
+    @_handler
+    async def write(self, fh: int, off: int, buf: bytes) -> int:
+        return await self._edit(self._tree.write, fh, off, buf)
+
+    @_handler
+    async def fsync(self, fh: int, datasync: bool) -> None:
+        if not self._tree.is_clean(fh):
+            await self._edit(self._tree.fsync, fh)
+
+    @_handler
+    async def setattr(
+        self, inode: int, attr: pyfuse3.EntryAttributes, fields: pyfuse3.SetattrFields, fh: int | None,
+        ctx: pyfuse3.RequestContext,
+    ) -> pyfuse3.EntryAttributes:  # fmt: skip
+        return self._entry(await self._edit(self._tree.setattr, inode, changes_of(attr, fields), fh))
+
+    @_handler
+    async def mkdir(
+        self, parent_inode: int, name: bytes, mode: int, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        return self._entry(await self._edit(self._tree.mkdir, parent_inode, name))
+
+    @_handler
+    async def unlink(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        await self._edit(self._tree.unlink, parent_inode, name)
+
+    @_handler
+    async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        await self._edit(self._tree.rmdir, parent_inode, name)
+
+    @_handler
+    async def rename(
+        self, parent_inode_old: int, name_old: bytes, parent_inode_new: int, name_new: bytes, flags: int,
+        ctx: pyfuse3.RequestContext,
+    ) -> None:  # fmt: skip
+        await self._edit(self._tree.rename, parent_inode_old, name_old, parent_inode_new, name_new, flags)
+
+    @_handler
+    async def setxattr(self, inode: int, name: bytes, value: bytes, ctx: pyfuse3.RequestContext) -> None:
+        await self._edit(self._tree.setxattr, inode, name, value)
+
+    @_handler
+    async def removexattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        await self._edit(self._tree.removexattr, inode, name)
+
+    @_handler
+    async def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotPermittedError if self._tree.writable else ReadOnlyError
+
+    mknod = symlink = link = _refuse
 
     # Helpers ---------------------------------------------------------------------------------------------
 
@@ -161,8 +231,29 @@ class Handlers(pyfuse3.Operations):
             return question(*args)
         return await trio.to_thread.run_sync(question, *args, limiter=self._queries)
 
+    async def _edit(self, edit: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await trio.to_thread.run_sync(functools.partial(edit, *args, **kwargs), limiter=self._edits)
+
+    def _opened(self, inode: int, opened: OpenFile) -> pyfuse3.FileInfo:
+        if not opened.keep_cache:
+            # The pages go with the answer. The attributes go before it, or a file that has grown would be read
+            # up to its old size; they alone, since more could wait for a request that waits for us.
+            with suppress(FileNotFoundError):
+                pyfuse3.invalidate_inode(inode, attr_only=True)
+        return pyfuse3.FileInfo(fh=opened.handle, keep_cache=opened.keep_cache)
+
     def _entry(self, attributes: Attributes) -> pyfuse3.EntryAttributes:
         return fill_entry(pyfuse3.EntryAttributes(), attributes, self._timeouts)
+
+
+class _Kernel:
+    """Tells the kernel what to forget; called by threads that work for a request, never on the event loop."""
+
+    def drop_pages(self, inode: int) -> None:
+        try:
+            pyfuse3.invalidate_inode(inode)
+        except OSError as error:
+            log.debug("inode %d is not in the kernel's memory: %s", inode, error)
 
 
 def serve(

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import Protocol
 
-from rosefs.vfs.model import Attributes, DirectoryEntry, OpenFile
+from rosefs.vfs.model import Attributes, Changes, DirectoryEntry, Kernel, OpenFile
 
 
 class Operations(Protocol):
@@ -19,8 +19,16 @@ class Operations(Protocol):
     A method refuses by raising a ``FileSystemError``; whatever else it raises is taken for a mistake in the
     program. Names are bytes, offsets and sizes are bytes. Of these methods ``open``, ``read`` and
     ``statfs`` touch a disk at any time, and ``getxattr`` may query; so may ``lookup`` and ``opendir``, unless
-    ``is_cheap`` says that they will not, and ``getattr``, unless ``is_known`` says so.
+    ``is_cheap`` says that they will not, and ``getattr``, unless ``is_known`` says so. What changes something
+    always does, and takes its time; so does ``flush``, unless ``is_clean`` says that it will not.
     """
+
+    @property
+    def writable(self) -> bool:
+        """Whether anything can be changed; otherwise all that would do so raises ReadOnlyError."""
+
+    def connect(self, kernel: Kernel) -> None:
+        """Gives the tree whom to tell what the kernel must not keep. Called once, before anything else."""
 
     def lookup(self, parent: int, name: bytes) -> Attributes:
         """Finds a name and counts one lookup. Raises NoEntryError if it is not there."""
@@ -44,7 +52,7 @@ class Operations(Protocol):
         """Closes a directory."""
 
     def open(self, inode: int, flags: int) -> OpenFile:
-        """Opens a file with the flags of open(2), O_TRUNC among them. Raises ReadOnlyError for writing."""
+        """Opens a file with the flags of open(2), O_TRUNC among them."""
 
     def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
         """Reads what is asked for if no disk has to be waited for; None otherwise."""
@@ -52,8 +60,44 @@ class Operations(Protocol):
     def read(self, handle: int, offset: int, size: int) -> bytes:
         """Reads at an offset; shorter than asked for only at the end of the file."""
 
+    def is_clean(self, handle: int) -> bool:
+        """Tells whether closing a file has nothing to save."""
+
+    def flush(self, handle: int) -> None:
+        """Saves what was written, before the program that closes the file gets its answer."""
+
     def release(self, handle: int) -> None:
-        """Closes a file."""
+        """Closes a file for good, without waiting for anything."""
+
+    def create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
+        """Makes a file, or opens one that is there, with the flags of open(2). Counts one lookup."""
+
+    def write(self, handle: int, offset: int, data: bytes) -> int:
+        """Writes at an offset, and returns how many bytes."""
+
+    def fsync(self, handle: int) -> None:
+        """Has what was written flushed to the disk."""
+
+    def setattr(self, inode: int, changes: Changes, handle: int | None) -> Attributes:
+        """Sets attributes; of an open file if there is a handle."""
+
+    def mkdir(self, parent: int, name: bytes) -> Attributes:
+        """Makes a directory, and counts one lookup of it."""
+
+    def unlink(self, parent: int, name: bytes) -> None:
+        """Removes a file."""
+
+    def rmdir(self, parent: int, name: bytes) -> None:
+        """Removes a directory."""
+
+    def rename(self, parent: int, name: bytes, to_parent: int, to_name: bytes, flags: int) -> None:
+        """Renames, with the flags of renameat2(2)."""
+
+    def setxattr(self, inode: int, name: bytes, value: bytes) -> None:
+        """Sets an extended attribute."""
+
+    def removexattr(self, inode: int, name: bytes) -> None:
+        """Removes an extended attribute."""
 
     def statfs(self) -> os.statvfs_result:
         """Returns size and use of the source disk."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from rosefs.fuse.operations import Operations
-from rosefs.vfs.model import Attributes
+from rosefs.vfs.model import Attributes, Changes
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a mount in good order."""
@@ -93,7 +93,7 @@ def fill_entry(entry: EntryT, attributes: Attributes, timeouts: Timeouts) -> Ent
     """Puts what the tree knows of a file or directory into a binding's entry, and returns it."""
     entry.st_ino = attributes.inode
     entry.generation = 0
-    entry.entry_timeout = timeouts.entry
+    entry.entry_timeout = timeouts.entry if attributes.keep_name else 0
     entry.attr_timeout = timeouts.attributes
     entry.st_mode = (stat.S_IFDIR if attributes.is_directory else stat.S_IFREG) | attributes.mode
     entry.st_nlink = attributes.links
@@ -106,6 +106,35 @@ def fill_entry(entry: EntryT, attributes: Attributes, timeouts: Timeouts) -> Ent
     entry.st_mtime_ns = attributes.mtime
     entry.st_ctime_ns = attributes.ctime
     return entry
+
+
+class SetattrFields(Protocol):
+    """Which fields of an ``EntryAttributes`` are to be set; a program's wish for the present time is one too."""
+
+    @property
+    def update_size(self) -> bool: ...
+    @property
+    def update_mode(self) -> bool: ...
+    @property
+    def update_uid(self) -> bool: ...
+    @property
+    def update_gid(self) -> bool: ...
+    @property
+    def update_atime(self) -> bool: ...
+    @property
+    def update_mtime(self) -> bool: ...
+
+
+def changes_of(entry: Entry, fields: SetattrFields) -> Changes:
+    """Returns what a binding's request to set attributes asks for."""
+    return Changes(
+        size=entry.st_size if fields.update_size else None,
+        mode=stat.S_IMODE(entry.st_mode) if fields.update_mode else None,
+        uid=entry.st_uid if fields.update_uid else None,
+        gid=entry.st_gid if fields.update_gid else None,
+        atime=entry.st_atime_ns if fields.update_atime else None,
+        mtime=entry.st_mtime_ns if fields.update_mtime else None,
+    )
 
 
 def fill_absent(entry: EntryT, timeouts: Timeouts) -> EntryT:

@@ -96,6 +96,7 @@ class Directory(ABC):
         self._listing: Listing | None = None
         self._valid_from = 0
         self._dropped_at = 0.0
+        self._held_until = 0.0
         self._memory = NameMemory()
 
     @abstractmethod
@@ -117,7 +118,7 @@ class Directory(ABC):
     @property
     def is_ready(self) -> bool:
         """Whether the listing is there, so that nothing needs to be asked."""
-        return self._listing is not None and self._listing.generation >= self._valid_from
+        return self._listing is not None and self._is_good(self._listing)
 
     @property
     def remembers_names(self) -> bool:
@@ -133,10 +134,33 @@ class Directory(ABC):
         self._valid_from = self.context.versions.generation
         self._dropped_at = self.context.clock()
 
+    def hold(self, seconds: float, *, without: Key | None = None) -> None:
+        """Keeps the names as they are for a while, whatever changes, but for one thing that is gone.
+
+        For gestures of several operations: the names that the next one is about were listed before the first.
+        """
+        listing = self.entries()
+        names = {name: node for name, node in listing.names.items() if node.key != without}
+        with self._lock:
+            self._listing = Listing(names, listing.members, listing.generation)
+            self._held_until = self.context.clock() + seconds
+
+    def let_go(self) -> None:
+        """Ends what :meth:`hold` began."""
+        self._held_until = 0.0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the names are kept as they were, see :meth:`hold`."""
+        return self.context.clock() < self._held_until
+
+    def _is_good(self, listing: Listing) -> bool:
+        return listing.generation >= self._valid_from or self.is_held
+
     def entries(self) -> Listing:
         """Returns the listing. Raises NoEntryError if what the directory is about is gone."""
         listing = self._listing
-        if listing is not None and listing.generation >= self._valid_from:
+        if listing is not None and self._is_good(listing):
             return listing
         with self._lock:
             if self._listing is not None and self.is_ready:

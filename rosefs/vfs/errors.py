@@ -57,3 +57,35 @@ class SourceIOError(FileSystemError):
     def __init__(self, errno: int, message: str) -> None:
         self.errno = errno
         super().__init__(message)
+
+
+class NotPermittedError(FileSystemError):
+    """A write operation that has no meaning where it was tried; nothing was changed."""
+
+
+class ExistsError(FileSystemError):
+    """There is something of that name already."""
+
+
+class NotEmptyError(FileSystemError):
+    """A directory that is to be removed still lists tracks or members."""
+
+
+class InvalidRequestError(FileSystemError):
+    """A name or a value that cannot be used."""
+
+
+class BusyError(FileSystemError):
+    """Somebody else is at work on it; nothing was changed."""
+
+
+class SourceWriteError(FileSystemError):
+    """The source disk refused a change, and everything is as it was.
+
+    Attributes:
+        errno: The system's error number for it, which the program gets to see.
+    """
+
+    def __init__(self, errno: int, message: str) -> None:
+        self.errno = errno
+        super().__init__(message)

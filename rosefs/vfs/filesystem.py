@@ -1,267 +1,388 @@
-"""The operations of the file system: synchronous, in neutral types, with the tree's own errors.
+"""The operations of the file system, with those that change something: synchronous, in neutral types.
 
-Safe to call from several threads at once. Only ``open``, ``read`` and ``statfs`` touch the disk of the
-music, and they hold no lock while they do; whatever is refused raises a ``FileSystemError``.
+Safe to call from several threads at once. A write operation finds out what names stand for and leaves its meaning
+to the table in ``gestures``; files that are open for writing are ``drafts``. No lock of the tree is held while the
+library is edited, and when an operation returns, the tree shows what it did.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from rosecache.config import Config
+from rosefs.library.journal import Journal
 from rosefs.settings import VfsSettings
+from rosefs.vfs.drafts import Draft, refused
+from rosefs.vfs.edits import Edits, Operation, Request
 from rosefs.vfs.errors import (
+    ExistsError,
+    FileSystemError,
+    InvalidRequestError,
     IsADirectoryFsError,
     NoEntryError,
     NotADirectoryFsError,
+    NotPermittedError,
+    NotSupportedError,
     ReadOnlyError,
-    SourceIOError,
 )
-from rosefs.vfs.freshness import Freshness
-from rosefs.vfs.handles import Content, DirectoryHandle, FileHandle, GeneratedContent, Handles, SourceContent
-from rosefs.vfs.inodes import Inode, Inodes
-from rosefs.vfs.model import Attributes, Counters, DirectoryEntry, OpenFile
-from rosefs.vfs.nodes import DirectoryNode, FileNode, Key, Node
-from rosefs.vfs.tree import Tree
-from rosefs.vfs.xattrs import get_attribute, list_attributes
+from rosefs.vfs.gestures import perform, translated
+from rosefs.vfs.handles import FileHandle, SourceContent
+from rosefs.vfs.inodes import Inode
+from rosefs.vfs.later import Later
+from rosefs.vfs.model import Attributes, Changes, Kernel, NoKernel, OpenFile
+from rosefs.vfs.nodes import DirectoryNode, FileNode, Node
+from rosefs.vfs.reading import Reading
+from rosefs.vfs.release_gestures import removes_file, save
+from rosefs.vfs.spool import Spool
 
-_DIRECTORY_MODE = 0o555
-_FILE_MODE = 0o444
-_DIRECTORY_LINKS = 1
-"""Says nothing of how many directories are in it; with 2, ``find`` could conclude that there are none."""
+log = logging.getLogger(__name__)
 
-_WITHOUT_CACHED_ABSENCE = ("collages", "playlists")
-"""Views where names come and go by number."""
+_NEW = b"user.rosefs.new"
+_TRUTH = {b"true": True, b"false": False}
 
 
-class FileSystem:
-    """A mounted library. Inode numbers are 63 bits; the top directory's is ``ROOT_INODE``."""
+class FileSystem(Reading):
+    """A mounted library."""
 
     def __init__(
-        self, c: Config, settings: VfsSettings, *, clock: Callable[[], float] = time.monotonic
+        self,
+        c: Config,
+        settings: VfsSettings,
+        *,
+        journal: Journal | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Makes the file system. Reads nothing yet but the end of the change feed.
 
         Args:
             c: The configuration of the cache, which is brought up to date by somebody else.
             settings: What is shown.
+            journal: Where edits are noted; without one, nothing can be changed.
             clock: Seconds, from any start.
         """
-        self._c = c
-        self._tree = Tree(c, settings, clock)
-        self._inodes = Inodes(self._tree.root)
-        self._handles = Handles()
-        self._freshness = Freshness(c, clock, self._tree.apply)
-        self._owner = (os.getuid(), os.getgid())
-        # Files whose size or time on the disk is not what the cache says, with the generation that it was
-        # found out in: true until the cache has looked at them.
-        self._found: dict[Key, FileNode] = {}
+        super().__init__(c, settings, clock)
+        self._clock = clock
+        self._kernel: Kernel = NoKernel()
+        self._drafting = threading.Lock()
+        self._later = Later(clock)
+        self._edits: Edits | None = None
+        if journal is not None:
+            self.writable = True
+            self._edits = Edits(
+                c, journal, self._tree, self._overlay, self._later, clock,
+                self._freshness.look, self._handles.refusing_devices,
+            )  # fmt: skip
 
-    # Names and attributes -------------------------------------------------------------------------------
+    def connect(self, kernel: Kernel) -> None:
+        """Takes whom to tell what the kernel must not keep."""
+        self._kernel = kernel
 
-    def lookup(self, parent: int, name: bytes) -> Attributes:
-        """Returns what a name in a directory stands for, and counts one lookup of it.
+    def close(self) -> None:
+        """Does what was left for later, and closes what is still open. Nothing may be asked afterwards."""
+        self._later.end()
+        super().close()
 
-        Raises:
-            NoEntryError: There is no such name. Names that are no UTF-8 never exist.
-            NotADirectoryFsError: The parent is a file.
-            StaleError: The parent is not known.
-        """
-        self._freshness.check()
+    # Names ----------------------------------------------------------------------------------------------
+
+    def mkdir(self, parent: int, name: bytes) -> Attributes:
+        """Makes a directory, and counts a lookup of it."""
         directory = self._directory(parent)
-        if name == b".":
-            found = self._tree.current(directory)
-        elif name == b"..":
-            found = self._tree.parent(directory)
+        made = perform(self._editing(), Operation.MKDIR, self._request(directory, name))
+        if made is None:
+            raise NoEntryError(os.fsdecode(name))
+        return self._attributes(self._inodes.remember(made), directory.key)
+
+    def unlink(self, parent: int, name: bytes) -> None:
+        """Removes a file's name. Raises NoEntryError, IsADirectoryFsError, or what the gesture does."""
+        request = self._request(self._directory(parent), name)
+        node = request.node
+        if not isinstance(node, FileNode):
+            raise _missing(name) if node is None else IsADirectoryFsError(request.name)
+        inode = self._inodes.find(node.key)
+        draft = inode.draft if inode is not None and removes_file(request) else None
+        if draft is not None and draft.is_new:
+            self._overlay.drop(node.key)
         else:
-            found = self._find(directory, name)
-        return self._attributes(self._inodes.remember(found))
+            perform(self._editing(), Operation.UNLINK, request)
+        if draft is not None:
+            draft.remove()
 
-    def remember(self, inode: int) -> None:
-        """Counts a lookup of an entry that an open directory listed. Raises StaleError if none did."""
-        self._inodes.remember_number(inode)
+    def rmdir(self, parent: int, name: bytes) -> None:
+        """Removes a directory. Raises NoEntryError, NotADirectoryFsError, or what the gesture does."""
+        request = self._request(self._directory(parent), name)
+        if not isinstance(request.node, DirectoryNode):
+            raise _missing(name) if request.node is None else NotADirectoryFsError(request.name)
+        perform(self._editing(), Operation.RMDIR, request)
 
-    def forget(self, inode: int, count: int) -> None:
-        """Takes back lookups; what nobody knows any more needs no memory. Never fails."""
-        self._tree.discard(self._inodes.forget(inode, count))
+    def rename(self, parent: int, name: bytes, to_parent: int, to_name: bytes, flags: int) -> None:
+        """Renames something; ``flags`` are those of renameat2(2)."""
+        to = self._request(self._directory(to_parent), to_name)
+        request = self._request(self._directory(parent), name, to=to)
+        edits = self._editing()
+        if request.node is None:
+            raise _missing(name)
+        if flags & ~_RENAME_NOREPLACE:
+            raise InvalidRequestError("files cannot be exchanged")
+        if flags and to.node is not None:
+            raise ExistsError(to.name)
+        inode = self._inodes.find(request.node.key)
+        if inode is None or inode.draft is None:
+            perform(edits, Operation.RENAME, request)
+            return
+        self._save(inode, inode.draft.save)
+        with inode.draft.settled():
+            perform(edits, Operation.RENAME, request)
 
-    def getattr(self, inode: int) -> Attributes:
-        """Returns the attributes of a known inode.
+    def setxattr(self, inode: int, name: bytes, value: bytes) -> None:
+        """Sets an extended attribute. Raises NotSupportedError for all but one."""
+        edits = self._editing()
+        node = self._current(inode).node
+        if name != _NEW or not isinstance(node, DirectoryNode) or not node.release_id:
+            raise NotSupportedError(os.fsdecode(name))
+        if value not in _TRUTH:
+            raise InvalidRequestError(f"expected true or false, not {value!r}")
+        request = Request(node.key.parent, os.fsdecode(name), node, new=_TRUTH[value])
+        perform(edits, Operation.SET_NEW, request)
 
-        Raises:
-            NoEntryError: It is gone.
-            StaleError: It is not known.
-        """
-        self._freshness.check()
-        return self._attributes(self._current(inode))
-
-    def getxattr(self, inode: int, name: bytes) -> bytes:
-        """Returns an extended attribute. Raises NoAttributeError if there is none of this name."""
-        return get_attribute(self._c, self._inodes.get(inode).node, name)
-
-    def has_attribute(self, inode: int, name: bytes) -> bool:
-        """Tells, from memory, whether there can be an extended attribute of this name."""
-        return name in list_attributes(self._inodes.get(inode).node)
-
-    def listxattr(self, inode: int) -> list[bytes]:
-        """Returns, from memory, the names of the extended attributes of a known inode."""
-        return list_attributes(self._inodes.get(inode).node)
-
-    # Directories ----------------------------------------------------------------------------------------
-
-    def opendir(self, inode: int) -> int:
-        """Opens a directory as it is now; later changes do not show in this handle.
-
-        Raises:
-            NoEntryError: It is gone.
-            NotADirectoryFsError: It is a file.
-        """
-        self._freshness.check()
-        node = self._tree.current(self._directory(inode))
-        return self._handles.add(DirectoryHandle(self._tree.directory(node.key).entries()))
-
-    def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
-        """Yields the entries after an offset, 0 for all, without ``.`` and ``..``.
-
-        Each can be given to :meth:`remember` until the handle is released.
-        """
-        opened = self._handles.get(handle, DirectoryHandle)
-        rows = opened.listing.rows
-        for index in range(max(0, offset), len(rows)):
-            name, node = rows[index]
-            inode = self._inodes.pin(self._tree.listed(node), opened.pinned)
-            yield DirectoryEntry(name.encode(), self._attributes(inode), index + 1)
-
-    def releasedir(self, handle: int) -> None:
-        """Closes a directory."""
-        opened = self._handles.remove(handle, DirectoryHandle)
-        self._tree.discard(self._inodes.unpin(opened.pinned))
-
-    def is_cheap(self, inode: int) -> bool:
-        """Tells whether names in a directory can be looked up and listed without asking the cache."""
-        node = self._inodes.get(inode).node
-        return self.is_known(inode) and (not isinstance(node, DirectoryNode) or self._tree.is_ready(node.key))
-
-    def is_known(self, inode: int) -> bool:
-        """Tells whether the attributes of a directory or file are known without asking the cache."""
-        return not self._freshness.is_due() and self._tree.is_current(self._inodes.get(inode).node)
-
-    def absence_may_be_cached(self, parent: int) -> bool:
-        """Tells whether the kernel may remember that a name is not in a directory."""
-        return self._inodes.get(parent).node.key.space not in _WITHOUT_CACHED_ABSENCE
+    def removexattr(self, inode: int, name: bytes) -> None:
+        """Refuses to remove an extended attribute."""
+        self._editing()
+        raise NotSupportedError(os.fsdecode(name))
 
     # Files ----------------------------------------------------------------------------------------------
 
-    def open(self, inode: int, flags: int) -> OpenFile:
-        """Opens a file for reading.
+    def create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
+        """Makes a file and opens it, and counts a lookup of it."""
+        directory = self._directory(parent)
+        request = self._request(directory, name)
+        if request.node is not None:
+            if flags & os.O_EXCL:
+                raise ExistsError(request.name)
+            found = self.lookup(parent, name)
+            try:
+                opened = self.open(found.inode, flags)
+            except FileSystemError:
+                self.forget(found.inode, 1)
+                raise
+            return opened, self.getattr(found.inode)
+        node = perform(self._editing(), Operation.CREATE, request)
+        assert isinstance(node, FileNode)
+        self._overlay.write(node.release_id, request.name, node, lasting=True)
+        inode = self._inodes.remember(node)
+        inode.through = directory.key
+        self._inodes.opened_draft(inode)
+        draft = self._start(inode, None, mode=mode & 0o777 | 0o600)
+        handle = self._handles.add(FileHandle(inode, draft, writes=True))
+        return OpenFile(handle, keep_cache=True), self._attributes(inode, directory.key)
 
-        Raises:
-            ReadOnlyError: It was to be opened for anything else.
-            NoEntryError: It is gone.
-            StaleError: It was replaced by another file while the old one is open, and has another inode
-                number now; looking up the name again finds it.
-            AccessDeniedError, SourceIOError: The source file cannot be opened.
-        """
-        if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
-            raise ReadOnlyError("this file system is read-only")
+    def open(self, inode: int, flags: int) -> OpenFile:
+        """Opens a file. Raises as for reading, and NotPermittedError, AccessDeniedError, SourceWriteError."""
+        reads_only, truncates = flags & os.O_ACCMODE == os.O_RDONLY, bool(flags & os.O_TRUNC)
+        if reads_only and not truncates:
+            return self._open_to_read(inode)
+        self._editing()
         self._freshness.check()
         opened = self._current(inode)
-        node = opened.node
-        if not isinstance(node, FileNode):
-            raise IsADirectoryFsError(f"{node.key} is a directory")
-        content = self._open(node)
-        keep_cache = self._inodes.opened(opened, content.stamp, content.identity_length)
-        return OpenFile(self._handles.add(FileHandle(opened, content)), keep_cache)
+        self._expect(opened, Operation.TRUNCATE if truncates else Operation.WRITE)
+        if reads_only:
+            self._truncate(opened, 0, None)
+            return self._open_to_read(inode)
+        handle, draft = self._open_to_write(opened)
+        if truncates:
+            try:
+                draft.truncate(0, by_opening=True)
+            except FileSystemError:
+                self.release(handle.handle)
+                raise
+        return handle
 
-    def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
-        """Returns bytes that are in memory already; None if :meth:`read` has to get them."""
-        return self._handles.get(handle, FileHandle).content.read_now(offset, size)
+    def _open_to_write(self, inode: Inode) -> tuple[OpenFile, Draft]:
+        keep_cache, draft = True, inode.draft
+        if draft is not None and draft.shown() is not None:
+            self._inodes.opened_draft(inode)
+            draft.begin(None)
+        else:
+            node = inode.node
+            assert isinstance(node, FileNode)
+            content = self._open(node)
+            assert isinstance(content, SourceContent)
+            path = Path(os.fsdecode(content.path))
+            with refused(path):
+                os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK))
+            keep_cache = self._inodes.opened(inode, content.stamp, content.identity_length)
+            draft = self._start(inode, content)
+        handle = self._handles.add(FileHandle(inode, draft, writes=True))
+        return OpenFile(handle, keep_cache), draft
 
-    def read(self, handle: int, offset: int, size: int) -> bytes:
-        """Returns bytes, fewer than asked for at the end of the file. May wait for the disk.
+    def write(self, handle: int, offset: int, data: bytes) -> int:
+        """Writes bytes, and returns how many. Raises SourceWriteError, and then the old file stays."""
+        opened = self._handles.get(handle, FileHandle)
+        if opened.inode.draft is None:
+            raise ReadOnlyError("this file is open for reading")
+        opened.inode.draft.write(offset, data)
+        return len(data)
 
-        Raises SourceIOError if the disk fails.
-        """
-        return self._handles.get(handle, FileHandle).content.read(offset, size)
+    def fsync(self, handle: int) -> None:
+        """Has what was written flushed to the disk."""
+        draft = self._handles.get(handle, FileHandle).inode.draft
+        if draft is not None:
+            draft.sync()
+
+    def is_clean(self, handle: int) -> bool:
+        """Tells whether closing a file has nothing to save."""
+        opened = self._handles.get(handle, FileHandle)
+        return not opened.writes or opened.inode.draft is None or opened.inode.draft.is_clean
+
+    def flush(self, handle: int) -> None:
+        """Saves what was written, when a program closes a file. Raises what saving does."""
+        opened = self._handles.get(handle, FileHandle)
+        if opened.writes and opened.inode.draft is not None:
+            self._save(opened.inode, opened.inode.draft.flush)
 
     def release(self, handle: int) -> None:
-        """Closes a file."""
-        opened = self._handles.remove(handle, FileHandle)
-        self._tree.discard(self._inodes.closed(opened.inode))
-
-    # The whole ------------------------------------------------------------------------------------------
-
-    def statfs(self) -> os.statvfs_result:
-        """Returns the state of the disk that the music is on. Raises SourceIOError if it does not answer."""
-        try:
-            return os.statvfs(self._c.music_source_dir)
-        except OSError as error:
-            raise SourceIOError(error.errno or 0, f"{self._c.music_source_dir}: {error.strerror}") from error
-
-    def counters(self) -> Counters:
-        """Returns how much is in memory, and how much work was done."""
-        return Counters(len(self._inodes), len(self._tree), len(self._handles), self._tree.namer.evaluations)
-
-    def close(self) -> None:
-        """Closes what is still open. Nothing may be asked afterwards."""
-        self._handles.clear()
-
-    def _directory(self, inode: int) -> DirectoryNode:
-        node = self._inodes.get(inode).node
-        if not isinstance(node, DirectoryNode):
-            raise NotADirectoryFsError(f"{node.key} is a file")
-        return node
-
-    def _find(self, directory: DirectoryNode, name: bytes) -> Node:
-        try:
-            found = self._tree.directory(directory.key).find(name.decode())
-        except UnicodeDecodeError:
-            found = None
-        if found is None:
-            raise NoEntryError(os.fsdecode(name))
-        return self._tree.current(found)
-
-    def _current(self, number: int) -> Inode:
-        inode = self._inodes.get(number)
-        if not self._tree.is_current(inode.node):
-            inode.node = self._tree.current(inode.node)
-        return inode
-
-    def _open(self, node: FileNode) -> Content:
-        if node.content is not None:
-            return GeneratedContent(node.content)
-        try:
-            content = SourceContent(node.path, self._handles.refusing_devices)
-        except NoEntryError:
-            # Renamed since the cache was read; it may know better by now. Once, then it is gone.
-            self._freshness.look()
-            fresh = self._tree.current(node)
-            if not isinstance(fresh, FileNode) or fresh.path == node.path:
-                raise
-            node = fresh
-            content = SourceContent(node.path, self._handles.refusing_devices)
-        if (content.size, content.mtime) == (node.size, node.mtime):
-            self._found.pop(node.key, None)
-        else:
-            self._found[node.key] = FileNode(
-                node.key, node.release_id, content.mtime, self._tree.versions.generation,
-                size=content.size, path=node.path,
-            )  # fmt: skip
-        return content
-
-    def _attributes(self, inode: Inode) -> Attributes:
-        node = inode.node
-        uid, gid = self._owner
-        if isinstance(node, FileNode):
-            found = self._found.get(node.key) if self._found else None
-            if found is not None and self._tree.is_current(found):
-                node = found
-            return Attributes(
-                inode.number, False, _FILE_MODE, 1, node.size, node.mtime, node.mtime, node.mtime, uid, gid
+        """Closes a file for good. No program waits for this, so what is not saved yet is saved in a moment."""
+        opened = self._handles.get(handle, FileHandle)
+        draft = opened.inode.draft
+        if opened.writes and draft is not None and draft.end() and not draft.is_clean:
+            self._later.at(
+                self._clock(), ("save", handle), lambda: self._save_late(handle, opened.inode, draft)
             )
-        mtime = inode.newest = max(inode.newest, node.mtime)
-        return Attributes(
-            inode.number, True, _DIRECTORY_MODE, _DIRECTORY_LINKS, 0, mtime, mtime, mtime, uid, gid
-        )
+        else:
+            super().release(handle)
+
+    def _save_late(self, handle: int, inode: Inode, draft: Draft) -> None:
+        try:
+            if not draft.writers:
+                self._save(inode, draft.save)
+        except FileSystemError as error:
+            log.warning("what was written to %s could not be saved: %s", draft.path, error)
+        finally:
+            super().release(handle)
+
+    def setattr(self, inode: int, changes: Changes, handle: int | None = None) -> Attributes:
+        """Sets size, times or permissions of a file, or times and permissions of a release's directory."""
+        edits = self._editing()
+        self._freshness.check()
+        found = self._current(inode)
+        uid, gid = self._owner
+        if changes.uid not in (None, uid) or changes.gid not in (None, gid):
+            raise NotPermittedError("files belong to whoever mounted")
+        if changes.size is not None:
+            self._truncate(found, changes.size, handle)
+        if changes.has_others:
+            request = self._request_of(found, changes)
+            draft = found.draft
+            if draft is not None and draft.shown() is not None:
+                perform(edits, Operation.SET_ATTRIBUTES, replace(request, changes=None))
+                draft.set_attributes(changes)
+            else:
+                perform(edits, Operation.SET_ATTRIBUTES, request)
+                if draft is not None:
+                    draft.rebase()
+        return self._attributes(self._current(inode))
+
+    # Helpers --------------------------------------------------------------------------------------------
+
+    def _editing(self) -> Edits:
+        if self._edits is None:
+            raise ReadOnlyError("this file system is read-only")
+        return self._edits
+
+    def _request(self, directory: DirectoryNode, name: bytes, *, to: Request | None = None) -> Request:
+        self._editing()
+        self._freshness.check()
+        try:
+            text = name.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequestError(f"{os.fsdecode(name)!r} is not UTF-8") from error
+        node: Node | None
+        try:
+            node = self._find(directory, name)
+        except NoEntryError:
+            node = None
+        return Request(directory.key, text, node, to)
+
+    def _request_of(self, inode: Inode, changes: Changes | None = None) -> Request:
+        node = inode.node
+        directory = node.key.parent if isinstance(node, DirectoryNode) else inode.through
+        if directory is None:
+            raise NotPermittedError(f"{node.key} was never looked up")
+        return Request(directory, str(node.key), node, changes=changes)
+
+    def _expect(self, inode: Inode, operation: Operation) -> None:
+        """Makes sure that an operation on a file is a gesture where it was looked up."""
+        if not isinstance(inode.node, FileNode):
+            raise IsADirectoryFsError(f"{inode.node.key} is a directory")
+        perform(self._editing(), operation, self._request_of(inode))
+
+    def _start(self, inode: Inode, content: SourceContent | None, *, mode: int = 0o644) -> Draft:
+        """Returns the draft of an open file, which is begun if there is none, with one more writer."""
+        node = inode.node
+        assert isinstance(node, FileNode)
+
+        def save_it(draft: Draft, spool: Spool) -> SourceContent:
+            now = inode.node if draft.is_new else self._fresh(inode.node)
+            assert isinstance(now, FileNode)
+            saved: SourceContent | None = None
+            with translated():
+                saved = save(self._editing(), draft, spool, now)
+            assert saved is not None
+            return saved
+
+        with self._drafting:
+            if inode.draft is None:
+                inode.draft = Draft(Path(os.fsdecode(node.path)), content, save_it, mode=mode)
+            inode.draft.begin(content)
+            return inode.draft
+
+    def _save(self, inode: Inode, saving: Callable[[], bool]) -> None:
+        """Saves a draft, and has the kernel forget what is not true."""
+        draft = inode.draft
+        assert draft is not None
+        was_new, was_saved = draft.is_new, draft.shown() is None
+        try:
+            stale = saving()
+        except FileSystemError:
+            if was_new:
+                self._overlay.drop(inode.node.key)
+            self._kernel.drop_pages(inode.number)
+            raise
+        base = draft.base
+        if draft.shown() is None and not was_saved and base is not None:
+            written = self._overlay.resolve(inode.node.key)
+            if isinstance(written, FileNode) and written.key == inode.node.key:
+                written.size, written.mtime = base.size, base.mtime
+                self._overlay.settle(written.key)
+            self._editing().look()
+            inode.stamp = base.stamp
+        if stale:
+            self._kernel.drop_pages(inode.number)
+
+    def _truncate(self, inode: Inode, size: int, handle: int | None) -> None:
+        self._expect(inode, Operation.TRUNCATE)
+        draft = inode.draft
+        if draft is not None and draft.writers:
+            # Without a handle it may be the second half of an open with O_TRUNC.
+            draft.truncate(size, by_opening=handle is None and size == 0)
+            return
+        opened, draft = self._open_to_write(inode)
+        try:
+            draft.truncate(size)
+            self.flush(opened.handle)
+            assert inode.stamp is not None
+            inode.stamp = (*inode.stamp[:2], -1, -1)  # what the kernel has of it may be older: not to be kept
+        finally:
+            self.release(opened.handle)
+
+
+_RENAME_NOREPLACE = 1
+
+
+def _missing(name: bytes) -> NoEntryError:
+    return NoEntryError(os.fsdecode(name))

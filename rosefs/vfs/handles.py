@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from rosefs.vfs.directories import Listing
 from rosefs.vfs.errors import AccessDeniedError, BadHandleError, NoEntryError, SourceIOError
 from rosefs.vfs.inodes import Inode
+from rosefs.vfs.nodes import Key
 
 T = TypeVar("T")
 
@@ -23,8 +24,16 @@ _WOULD_BLOCK = (errno.EAGAIN, errno.EWOULDBLOCK)
 _NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
 
 
-class Content(Protocol):
-    """Something that can be read.
+class Readable(Protocol):
+    """Something that can be read."""
+
+    def read(self, offset: int, size: int) -> bytes: ...
+
+    def read_now(self, offset: int, size: int) -> bytes | None: ...
+
+
+class Content(Readable, Protocol):
+    """What a file held when it was opened.
 
     Attributes:
         size: Bytes, when it was opened.
@@ -35,10 +44,6 @@ class Content(Protocol):
     identity_length: int
     size: int
     stamp: tuple[int, ...]
-
-    def read(self, offset: int, size: int) -> bytes: ...
-
-    def read_now(self, offset: int, size: int) -> bytes | None: ...
 
 
 class GeneratedContent:
@@ -117,6 +122,10 @@ class SourceContent:
             return None
         return bytes(memoryview(buffer)[:length])
 
+    def descriptor(self) -> int:
+        """Returns the descriptor of the open file, which is closed when nobody has this object any more."""
+        return self._fd
+
     def __del__(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
@@ -131,13 +140,21 @@ class FileHandle:
     """An open file."""
 
     inode: Inode
-    content: Content
+    content: Readable
+    writes: bool = False
+    """Opened for writing, maybe for reading too."""
+
+    @property
+    def current(self) -> Readable:
+        """What is read: what programs have written to the file since it was opened, if they have."""
+        return self.inode.draft or self.content
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryHandle:
     """An open directory: its entries at the time of opening."""
 
+    directory: Key
     listing: Listing
     pinned: set[int] = field(default_factory=set)
     """Inode numbers that were given out by it."""

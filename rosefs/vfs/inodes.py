@@ -9,10 +9,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from rosefs.vfs.errors import StaleError
 from rosefs.vfs.model import ROOT_INODE
 from rosefs.vfs.nodes import ROOT_KEY, Key, Node
+
+if TYPE_CHECKING:
+    from rosefs.vfs.drafts import Draft
 
 _MASK = (1 << 63) - 1
 _FIRST_FREE = ROOT_INODE + 1
@@ -36,9 +40,14 @@ class Inode:
         opens: How many open files it has.
         stamp: What tells whether the file is the one that was opened last; None if it was not yet.
         newest: The newest time that was shown; a directory's time never goes back.
+        draft: What programs are writing to it, or wrote since somebody opened it; None if nobody did.
+        through: The directory in which it was looked up last.
+        is_member: It was looked up in a collage or a playlist, where writing means something else.
     """
 
-    __slots__ = ("lookups", "newest", "node", "number", "opens", "pins", "stamp")
+    __slots__ = (
+        "draft", "is_member", "lookups", "newest", "node", "number", "opens", "pins", "stamp", "through"
+    )  # fmt: skip
 
     def __init__(self, number: int, node: Node) -> None:
         self.number = number
@@ -48,6 +57,9 @@ class Inode:
         self.opens = 0
         self.stamp: tuple[int, ...] | None = None
         self.newest = 0
+        self.draft: Draft | None = None
+        self.through: Key | None = None
+        self.is_member = False
 
 
 class Inodes:
@@ -72,6 +84,10 @@ class Inodes:
         if inode is None:
             raise StaleError(f"inode {number} is not known")
         return inode
+
+    def find(self, key: Key) -> Inode | None:
+        """Returns what is known of a key's number, if somebody knows it."""
+        return self._known.get(self.number_of(key))
 
     def remember(self, node: Node) -> Inode:
         """Counts a lookup of a node, and returns its inode."""
@@ -134,10 +150,17 @@ class Inodes:
             inode.stamp = stamp
             return last == stamp
 
+    def opened_draft(self, inode: Inode) -> None:
+        """Counts an open file of an inode that is being written to: all its handles share what is written."""
+        with self._lock:
+            inode.opens += 1
+
     def closed(self, inode: Inode) -> list[Key]:
         """Takes back an open file. Returns the key of what is not known any more, if so."""
         with self._lock:
             inode.opens -= 1
+            if not inode.opens:
+                inode.draft = None
             return self._drop_unused(inode)
 
     def number_of(self, key: Key) -> int:

@@ -5,7 +5,8 @@ All times are integer nanoseconds since the epoch, all sizes are bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 ROOT_INODE = 1
 """The inode number of the mount's top directory, as the kernel wants it."""
@@ -16,7 +17,7 @@ class Attributes:
     """What ``stat`` shows of a file or directory.
 
     ``mode`` holds the permission bits alone; ``is_directory`` tells the type, which is a regular file
-    otherwise.
+    otherwise. ``keep_name``: the kernel may remember that the name just asked for, or listed, leads here.
     """
 
     inode: int
@@ -29,6 +30,7 @@ class Attributes:
     atime: int
     uid: int
     gid: int
+    keep_name: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +66,34 @@ class Counters:
     directories: int
     handles: int
     evaluations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The attributes that a program sets; None for those that it leaves as they are."""
+
+    size: int | None = None
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    atime: int | None = None
+    mtime: int | None = None
+
+    @property
+    def has_others(self) -> bool:
+        """Whether anything but size and owner is set."""
+        return (self.mode, self.atime, self.mtime) != (None, None, None)
+
+
+class Kernel(Protocol):
+    """What has to be told to the kernel before an operation is answered."""
+
+    def drop_pages(self, inode: int) -> None:
+        """Has it forget what it keeps of a file's content and attributes. Never fails."""
+
+
+class NoKernel:
+    """For a tree that nobody serves."""
+
+    def drop_pages(self, inode: int) -> None:
+        pass

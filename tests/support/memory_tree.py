@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from rosefs.vfs.errors import (
     BadHandleError,
@@ -25,7 +25,7 @@ from rosefs.vfs.errors import (
     SourceIOError,
     StaleError,
 )
-from rosefs.vfs.model import ROOT_INODE, Attributes, DirectoryEntry, OpenFile
+from rosefs.vfs.model import ROOT_INODE, Attributes, DirectoryEntry, Kernel, OpenFile
 
 Content: TypeAlias = "bytes | Mapping[str, Content]"
 
@@ -43,7 +43,26 @@ class Node:
     content: bytes | Mapping[bytes, Node]
 
 
-class MemoryTree:
+class ReadOnlyTree:
+    """The operations that change something, all refused."""
+
+    writable = False
+
+    def connect(self, kernel: Kernel) -> None:
+        """Nothing here changes behind the kernel's back."""
+
+    def is_clean(self, handle: int) -> bool:
+        return True
+
+    def _refuse(self, *args: object) -> NoReturn:
+        raise ReadOnlyError
+
+    create = write = flush = fsync = setattr = mkdir = unlink = rmdir = rename = setxattr = removexattr = (
+        _refuse
+    )
+
+
+class MemoryTree(ReadOnlyTree):
     """A tree of dictionaries and bytes.
 
     Three attributes of its top directory are for tests: ``user.calls`` counts the calls by method,

@@ -21,6 +21,7 @@ from rosecache.config import Config
 from rosefs.fuse.kernel import mount_at
 from rosefs.fuse.mount import MountOptions, Timeouts, UnmountError, unmount
 from rosefs.fuse.operations import Operations
+from rosefs.library.journal import Journal
 from rosefs.settings import VfsSettings
 from rosefs.vfs.filesystem import FileSystem
 
@@ -51,9 +52,12 @@ class LibraryTree:
 
     c: Config
     settings: VfsSettings
+    state_dir: Path | None = None
+    """Where edits are noted; None for a library that nobody may change."""
 
     def __call__(self) -> Operations:
-        return FileSystem(self.c, self.settings)
+        journal = None if self.state_dir is None else Journal(self.state_dir)
+        return FileSystem(self.c, self.settings, journal=journal)
 
 
 def start_serving(
@@ -123,10 +127,17 @@ def mounted_library(
     *,
     timeouts: Timeouts | None = None,
     hard_limit: float = HARD_LIMIT,
+    state_dir: Path | None = None,
+    expects_log: Sequence[str] = (),
 ) -> AbstractContextManager[Mounted]:
-    """Mounts the library of a configuration, whose cache is up to date: see :func:`mounted`."""
-    tree = LibraryTree(c, settings or VfsSettings())
-    return mounted(tree, tmp_path, binding, timeouts=timeouts, hard_limit=hard_limit)
+    """Mounts the library of a configuration, whose cache is up to date: see :func:`mounted`.
+
+    With a ``state_dir``, where edits are noted, it can be changed.
+    """
+    return mounted(
+        LibraryTree(c, settings or VfsSettings(), state_dir), tmp_path, binding, timeouts=timeouts,
+        hard_limit=hard_limit, read_only=state_dir is None, expects_log=expects_log,
+    )  # fmt: skip
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> None:

@@ -21,7 +21,7 @@ import msgspec
 
 from rosecache.errors import FileProblemError
 from rosecache.tags.patches import Patch
-from rosecache.temporary import TEMPORARY_PREFIX
+from rosecache.temporary import SPOOL_PREFIX, TEMPORARY_PREFIX
 
 JOURNAL_PREFIX = TEMPORARY_PREFIX + "journal."
 REWRITE_PREFIX = TEMPORARY_PREFIX + "tags."
@@ -116,7 +116,7 @@ def recover(release_dir: Path) -> list[FileProblemError]:
             try:
                 if name.startswith(JOURNAL_PREFIX):
                     problems += _finish(release_dir, path)
-                elif name.startswith(REWRITE_PREFIX):
+                elif name.startswith((REWRITE_PREFIX, SPOOL_PREFIX)):
                     _remove_abandoned(path)
             except OSError as error:
                 problems.append(FileProblemError(path, error.strerror or str(error)))

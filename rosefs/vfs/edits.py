@@ -1,0 +1,113 @@
+"""What the handlers of gestures get: the library to edit, the tree to tell, and one write operation.
+
+Holds the little that has to be remembered between the operations of one gesture, such as an ``rm -r``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from rosecache.config import Config
+from rosefs.library.journal import Journal
+from rosefs.vfs.errors import InvalidRequestError, NotPermittedError
+from rosefs.vfs.later import Later
+from rosefs.vfs.model import Changes
+from rosefs.vfs.nodes import Key, Node
+from rosefs.vfs.overlay import Overlay
+from rosefs.vfs.places import Place, place_of
+from rosefs.vfs.tree import Tree
+
+
+class Operation(Enum):
+    """A write operation, as far as its meaning depends on the place."""
+
+    CREATE = auto()
+    WRITE = auto()
+    """Opening an existing file for writing."""
+    TRUNCATE = auto()
+    """Changing the size of an existing file, also by opening it."""
+    SET_ATTRIBUTES = auto()
+    """Setting times or permissions."""
+    SET_NEW = auto()
+    """Marking a release as new or as not new."""
+    UNLINK = auto()
+    RMDIR = auto()
+    MKDIR = auto()
+    RENAME = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One write operation on a name.
+
+    Attributes:
+        directory: The directory that holds the name.
+        name: The name.
+        node: What the name stands for; None if there is nothing.
+        to: The new name, of a rename.
+        new: What a release is to be marked as.
+        changes: The attributes to set; None to ask only whether they may be.
+    """
+
+    directory: Key
+    name: str
+    node: Node | None = None
+    to: Request | None = None
+    new: bool = False
+    changes: Changes | None = None
+
+    @property
+    def place(self) -> Place:
+        """What kind of directory holds the name."""
+        return place_of(self.directory)
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What handlers work with.
+
+    Attributes:
+        c: The configuration of the cache.
+        journal: Where edits are noted.
+        tree: The tree.
+        overlay: What is shown differently from the cache for a moment.
+        later: What is to be done in a while.
+        clock: Seconds, from any start.
+        look: Has the tree notice what changed in the cache.
+        refusing: Devices that are known not to answer from the page cache alone.
+        emptied: Releases without tracks that stay until their directory is removed, with what is hidden of them.
+        lists_before: What a collage's or playlist's file held before members were removed, by its path, and until
+            when that counts as one gesture.
+    """
+
+    c: Config
+    journal: Journal
+    tree: Tree
+    overlay: Overlay
+    later: Later
+    clock: Callable[[], float]
+    look: Callable[[], None]
+    refusing: set[int]
+    emptied: dict[str, set[Key]] = field(default_factory=dict)
+    lists_before: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+
+
+Handler = Callable[[Edits, Request], Node | None]
+
+_JUNK = (".Trash", ".DS_Store", "._", ".in-progress.", ".rose.")
+"""Starts of names that file managers try to make everywhere, and of our own."""
+
+
+def check_new_name(name: str) -> None:
+    """Makes sure that a name may be made by a program.
+
+    Raises:
+        NotPermittedError: It is one that litters, or one of ours.
+        InvalidRequestError: It is no readable text.
+    """
+    if name.startswith(_JUNK):
+        raise NotPermittedError(f"{name}: nothing may be called so here")
+    if not name.isprintable():
+        raise InvalidRequestError(f"{name!r} holds characters that no name should")

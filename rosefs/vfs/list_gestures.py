@@ -1,0 +1,204 @@
+"""Gestures on collages and playlists: making, renaming, removing them, and removing and moving their members.
+
+Handlers of the table in ``gestures``. Members are numbered, and a program that removes several goes by the names
+that it saw before the first: so names keep their numbers until a directory has been left alone for a while.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rosecache.datafiles import Member, read_members
+from rosecache.names import safe_name
+from rosefs.library import lists
+from rosefs.library.editing import editing
+from rosefs.library.errors import NotFoundError
+from rosefs.library.lists import COLLAGES, PLAYLISTS, Kind
+from rosefs.vfs.directories import Directory
+from rosefs.vfs.edits import Edits, Request, check_new_name
+from rosefs.vfs.errors import (
+    ExistsError,
+    InvalidRequestError,
+    NoEntryError,
+    NotEmptyError,
+    NotPermittedError,
+)
+from rosefs.vfs.nodes import ALL_TRACKS, MEMBER, PLAYLIST_COVER, TRACK, DirectoryNode, Key, Node
+from rosefs.vfs.overlay import MOMENT
+
+_TRIES = 3
+_NUMBER = re.compile(r"[0-9]+")
+
+
+def _kind(directory: Key) -> Kind:
+    return COLLAGES if directory.space == "collages" else PLAYLISTS
+
+
+# Lists ------------------------------------------------------------------------------------------------------
+
+
+def create_list(edits: Edits, request: Request) -> Node:
+    """Makes a collage or a playlist."""
+    _check_list_name(request)
+    lists.create(edits.c, edits.journal, _kind(request.directory), request.name)
+    edits.look()
+    made = edits.tree.directory(request.directory).find_key(Key(request.directory.space, request.name, ""))
+    if made is None:
+        raise NoEntryError(f"{request.name} is gone again")
+    return made
+
+
+def rename_list(edits: Edits, request: Request) -> None:
+    """Renames a collage or a playlist."""
+    node, to = request.node, request.to
+    assert to is not None
+    if node is None or to.directory != request.directory:
+        raise NotPermittedError(f"{request.name}: collages and playlists stay where they are")
+    _check_list_name(to)
+    lists.rename(edits.c, edits.journal, _kind(request.directory), node.key.value, to.name)
+
+
+def _check_list_name(request: Request) -> None:
+    check_new_name(request.name)
+    if request.node is not None:
+        raise ExistsError(request.name)
+    if safe_name(request.name) != request.name:
+        raise InvalidRequestError(f"{request.name!r} would be shown as {safe_name(request.name)!r}")
+
+
+def remove_list(edits: Edits, request: Request) -> None:
+    """Puts a collage or a playlist into the trash, with the members it had before this gesture."""
+    if request.node is None:
+        raise NoEntryError(request.name)
+    kind, name = _kind(request.directory), request.node.key.value
+    directory = edits.tree.directory(request.node.key)
+    if _members(directory):
+        raise NotEmptyError(f"{request.name} still has members")
+    path = lists.list_path(edits.c, kind, name)
+    before, until = edits.lists_before.pop(str(path), (b"", 0.0))
+    touched = lists.touched(kind, name)
+    with editing(edits.c, edits.journal, f"delete {kind.name} {name}", touched) as edit:
+        lists.expect_list(edits.c, kind, name)
+        if edits.clock() < until:
+            edit.replace(path, before)
+        for each in (path, *lists.covers_of(edits.c, path)):
+            edit.trash(each)
+    directory.let_go()
+
+
+# Members ----------------------------------------------------------------------------------------------------
+
+
+def remove_from_playlist(edits: Edits, request: Request) -> None:
+    """Removes a member from a playlist, or its cover; what is generated is only hidden."""
+    node = request.node
+    assert node is not None
+    if node.key.space in (TRACK, MEMBER):
+        _remove(edits, request.directory, node)
+    elif node.key.space == PLAYLIST_COVER:
+        edits.tree.directory(request.directory).hold(MOMENT, without=node.key)
+        lists.delete_cover(edits.c, edits.journal, request.directory.value)
+    else:
+        edits.overlay.hide(request.directory, node.key)
+
+
+def remove_from_collage(edits: Edits, request: Request) -> None:
+    """Removes a release from a collage, when all its tracks were unlinked there."""
+    node = request.node
+    assert node is not None
+    shown = [
+        each
+        for each in edits.tree.directory(node.key).entries().names.values()
+        if each.key.space in (TRACK, MEMBER) and not edits.overlay.is_hidden(node.key, each.key)
+    ]
+    if shown:
+        raise NotEmptyError(f"{request.name} still has tracks")
+    if node.key.entity == ALL_TRACKS:
+        edits.overlay.hide(request.directory, node.key)
+    else:
+        _remove(edits, request.directory, node)
+    edits.overlay.unhide(node.key)
+
+
+def move_member(edits: Edits, request: Request) -> None:
+    """Moves a member to the position that its new name begins with."""
+    node, to = request.node, request.to
+    assert node is not None
+    assert to is not None
+    number = _NUMBER.match(to.name)
+    directory = edits.tree.directory(request.directory)
+    shown = _members(directory)
+    if to.directory != request.directory or number is None or node.key not in {each.key for each in shown}:
+        raise NotPermittedError(f"{request.name}: only the number of a member can be changed")
+    kind, name = _kind(request.directory), request.directory.value
+    positions = [
+        position for position, member in enumerate(_read(edits, kind, name), 1) if not member.missing
+    ]
+    wanted = max(1, int(number.group()))
+    target = positions[wanted - 1] if wanted <= len(positions) else positions[-1]
+    lists.move(
+        edits.c, edits.journal, kind, name, node.key.id, _position(edits, kind, name, shown, node), target
+    )
+    directory.let_go()
+
+
+def _remove(edits: Edits, key: Key, node: Node) -> None:
+    kind, name = _kind(key), key.value
+    directory = edits.tree.directory(key)
+    path = lists.list_path(edits.c, kind, name)
+    before = _before(edits, directory, path)
+    shown = _members(directory)
+    directory.hold(MOMENT, without=node.key)
+    try:
+        for attempt in range(_TRIES):
+            position = _position(edits, kind, name, shown, node)
+            try:
+                lists.remove(edits.c, edits.journal, kind, name, node.key.id, position)
+                break
+            except NotFoundError:  # somebody else changed the list in between
+                if attempt == _TRIES - 1:
+                    raise
+    except BaseException:
+        directory.let_go()
+        directory.drop()
+        raise
+    edits.lists_before[str(path)] = (before, edits.clock() + MOMENT)
+
+
+def _before(edits: Edits, directory: Directory, path: Path) -> bytes:
+    """Returns what a list's file held before the first removal of this gesture."""
+    kept, until = edits.lists_before.get(str(path), (b"", 0.0))
+    if directory.is_held and edits.clock() < until:
+        return kept
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise NoEntryError(f"{path} is gone") from error
+
+
+def _members(directory: Directory) -> list[Node]:
+    """Returns what a collage or a playlist shows of its members, in order."""
+    return [
+        node
+        for node in directory.entries().names.values()
+        if node.key.space in (TRACK, MEMBER)
+        or (isinstance(node, DirectoryNode) and node.key.entity != ALL_TRACKS)
+    ]
+
+
+def _position(edits: Edits, kind: Kind, name: str, shown: list[Node], node: Node) -> int:
+    """Returns the place in a list's file of something shown: of equal ones, the one with as many before it."""
+    index = [each.key for each in shown].index(node.key)
+    number = sum(each.key.id == node.key.id for each in shown[:index])
+    places = [place for place, member in enumerate(_read(edits, kind, name), 1) if member.id == node.key.id]
+    if number >= len(places):
+        raise NoEntryError(f"{kind.name} {name} holds {node.key.id} no more")
+    return places[number]
+
+
+def _read(edits: Edits, kind: Kind, name: str) -> list[Member]:
+    try:
+        return read_members(lists.list_path(edits.c, kind, name), kind.key)
+    except FileNotFoundError as error:
+        raise NoEntryError(f"{kind.name} {name} is gone") from error

@@ -1,0 +1,306 @@
+"""The operations that look and read: synchronous, in neutral types, with the tree's own errors.
+
+Safe to call from several threads at once. Only ``open``, ``read`` and ``statfs`` touch the disk of the
+music, and they hold no lock while they do; whatever is refused raises a ``FileSystemError``. Nothing here changes
+anything: that is ``filesystem``'s part.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from rosecache.config import Config
+from rosefs.settings import VfsSettings
+from rosefs.vfs.errors import (
+    IsADirectoryFsError,
+    NoEntryError,
+    NotADirectoryFsError,
+    ReadOnlyError,
+    SourceIOError,
+)
+from rosefs.vfs.freshness import Freshness
+from rosefs.vfs.handles import Content, DirectoryHandle, FileHandle, GeneratedContent, Handles, SourceContent
+from rosefs.vfs.inodes import Inode, Inodes
+from rosefs.vfs.model import Attributes, Counters, DirectoryEntry, OpenFile
+from rosefs.vfs.nodes import ROOT_KEY, DirectoryNode, FileNode, Key, Node
+from rosefs.vfs.overlay import Overlay
+from rosefs.vfs.places import OF_MEMBERS, Place, place_of
+from rosefs.vfs.tree import Tree
+from rosefs.vfs.xattrs import get_attribute, list_attributes
+
+_DIRECTORY_MODE = 0o555
+_FILE_MODE = 0o444
+_OWNER_MAY_WRITE = 0o200
+_DIRECTORY_LINKS = 1
+"""Says nothing of how many directories are in it; with 2, ``find`` could conclude that there are none."""
+
+_WITHOUT_CACHED_NAMES = ("collages", "playlists")
+"""Views where names come and go by number, and where a name tells what writing to a file means: the kernel asks
+for each name every time."""
+
+
+class Reading:
+    """A library to look at. Inode numbers are 63 bits; the top directory's is ``ROOT_INODE``."""
+
+    writable = False
+    """Whether anything can be changed."""
+
+    def __init__(self, c: Config, settings: VfsSettings, clock: Callable[[], float]) -> None:
+        self._c = c
+        self._overlay = Overlay(clock)
+        self._tree = Tree(c, settings, clock)
+        self._inodes = Inodes(self._tree.root)
+        self._handles = Handles()
+        self._freshness = Freshness(c, clock, self._tree.apply)
+        self._owner = (os.getuid(), os.getgid())
+        # Files whose size or time on the disk is not what the cache says, with the generation that it was
+        # found out in: true until the cache has looked at them.
+        self._found: dict[Key, FileNode] = {}
+
+    # Names and attributes -------------------------------------------------------------------------------
+
+    def lookup(self, parent: int, name: bytes) -> Attributes:
+        """Returns what a name in a directory stands for, and counts one lookup of it.
+
+        Raises:
+            NoEntryError: There is no such name. Names that are no UTF-8 never exist.
+            NotADirectoryFsError: The parent is a file.
+            StaleError: The parent is not known.
+        """
+        self._freshness.check()
+        directory = self._directory(parent)
+        if name == b".":
+            found = self._tree.current(directory)
+        elif name == b"..":
+            found = self._tree.parent(directory)
+        else:
+            found = self._find(directory, name)
+        inode = self._inodes.remember(found)
+        inode.through = directory.key
+        inode.is_member = inode.is_member or place_of(directory.key) in OF_MEMBERS
+        return self._attributes(inode, directory.key)
+
+    def remember(self, inode: int) -> None:
+        """Counts a lookup of an entry that an open directory listed. Raises StaleError if none did."""
+        self._inodes.remember_number(inode)
+
+    def forget(self, inode: int, count: int) -> None:
+        """Takes back lookups; what nobody knows any more needs no memory. Never fails."""
+        self._tree.discard(self._inodes.forget(inode, count))
+
+    def getattr(self, inode: int) -> Attributes:
+        """Returns the attributes of a known inode.
+
+        Raises:
+            NoEntryError: It is gone.
+            StaleError: It is not known.
+        """
+        self._freshness.check()
+        return self._attributes(self._current(inode))
+
+    def getxattr(self, inode: int, name: bytes) -> bytes:
+        """Returns an extended attribute. Raises NoAttributeError if there is none of this name."""
+        return get_attribute(self._c, self._inodes.get(inode).node, name)
+
+    def has_attribute(self, inode: int, name: bytes) -> bool:
+        """Tells, from memory, whether there can be an extended attribute of this name."""
+        return name in list_attributes(self._inodes.get(inode).node)
+
+    def listxattr(self, inode: int) -> list[bytes]:
+        """Returns, from memory, the names of the extended attributes of a known inode."""
+        return list_attributes(self._inodes.get(inode).node)
+
+    # Directories ----------------------------------------------------------------------------------------
+
+    def opendir(self, inode: int) -> int:
+        """Opens a directory as it is now; later changes do not show in this handle.
+
+        Raises:
+            NoEntryError: It is gone.
+            NotADirectoryFsError: It is a file.
+        """
+        self._freshness.check()
+        node = self._tree.current(self._directory(inode))
+        listing = self._tree.directory(node.key).entries()
+        shown = self._overlay.shown(node.key, listing, self._release_of(node.key))
+        return self._handles.add(DirectoryHandle(node.key, shown))
+
+    def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
+        """Yields the entries after an offset, 0 for all, without ``.`` and ``..``.
+
+        Each can be given to :meth:`remember` until the handle is released.
+        """
+        opened = self._handles.get(handle, DirectoryHandle)
+        rows = opened.listing.rows
+        for index in range(max(0, offset), len(rows)):
+            name, node = rows[index]
+            inode = self._inodes.pin(self._tree.listed(node), opened.pinned)
+            inode.through = inode.through or opened.directory
+            yield DirectoryEntry(name.encode(), self._attributes(inode, opened.directory), index + 1)
+
+    def releasedir(self, handle: int) -> None:
+        """Closes a directory."""
+        opened = self._handles.remove(handle, DirectoryHandle)
+        self._tree.discard(self._inodes.unpin(opened.pinned))
+
+    def is_cheap(self, inode: int) -> bool:
+        """Tells whether names in a directory can be looked up and listed without asking the cache."""
+        node = self._inodes.get(inode).node
+        return self.is_known(inode) and (not isinstance(node, DirectoryNode) or self._tree.is_ready(node.key))
+
+    def is_known(self, inode: int) -> bool:
+        """Tells whether the attributes of a directory or file are known without asking the cache."""
+        return not self._freshness.is_due() and self._tree.is_current(self._inodes.get(inode).node)
+
+    def absence_may_be_cached(self, parent: int) -> bool:
+        """Tells whether the kernel may remember that a name is not in a directory."""
+        return self._inodes.get(parent).node.key.space not in _WITHOUT_CACHED_NAMES
+
+    # Files ----------------------------------------------------------------------------------------------
+
+    def open(self, inode: int, flags: int) -> OpenFile:
+        """Opens a file for reading.
+
+        Raises:
+            ReadOnlyError: It was to be opened for anything else.
+            NoEntryError: It is gone.
+            StaleError: It was replaced by another file while the old one is open, and has another inode
+                number now; looking up the name again finds it.
+            AccessDeniedError, SourceIOError: The source file cannot be opened.
+        """
+        if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
+            raise ReadOnlyError("this file system is read-only")
+        return self._open_to_read(inode)
+
+    def _open_to_read(self, inode: int) -> OpenFile:
+        self._freshness.check()
+        opened = self._current(inode)
+        node = opened.node
+        if not isinstance(node, FileNode):
+            raise IsADirectoryFsError(f"{node.key} is a directory")
+        draft = opened.draft
+        if draft is not None and draft.shown() is not None:
+            self._inodes.opened_draft(opened)
+            return OpenFile(self._handles.add(FileHandle(opened, draft)), keep_cache=True)
+        content = self._open(node)
+        keep_cache = self._inodes.opened(opened, content.stamp, content.identity_length)
+        return OpenFile(self._handles.add(FileHandle(opened, content)), keep_cache)
+
+    def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
+        """Returns bytes that are in memory already; None if :meth:`read` has to get them."""
+        return self._handles.get(handle, FileHandle).current.read_now(offset, size)
+
+    def read(self, handle: int, offset: int, size: int) -> bytes:
+        """Returns bytes, fewer than asked for at the end of the file. May wait for the disk.
+
+        Raises SourceIOError if the disk fails.
+        """
+        return self._handles.get(handle, FileHandle).current.read(offset, size)
+
+    def release(self, handle: int) -> None:
+        """Closes a file."""
+        opened = self._handles.remove(handle, FileHandle)
+        self._tree.discard(self._inodes.closed(opened.inode))
+
+    # The whole ------------------------------------------------------------------------------------------
+
+    def statfs(self) -> os.statvfs_result:
+        """Returns the state of the disk that the music is on. Raises SourceIOError if it does not answer."""
+        try:
+            return os.statvfs(self._c.music_source_dir)
+        except OSError as error:
+            raise SourceIOError(error.errno or 0, f"{self._c.music_source_dir}: {error.strerror}") from error
+
+    def counters(self) -> Counters:
+        """Returns how much is in memory, and how much work was done."""
+        return Counters(len(self._inodes), len(self._tree), len(self._handles), self._tree.namer.evaluations)
+
+    def close(self) -> None:
+        """Closes what is still open. Nothing may be asked afterwards."""
+        self._handles.clear()
+
+    def _directory(self, inode: int) -> DirectoryNode:
+        node = self._inodes.get(inode).node
+        if not isinstance(node, DirectoryNode):
+            raise NotADirectoryFsError(f"{node.key} is a file")
+        return node
+
+    def _find(self, directory: DirectoryNode, name: bytes) -> Node:
+        try:
+            text = name.decode()
+        except UnicodeDecodeError:
+            raise NoEntryError(os.fsdecode(name)) from None
+        written = self._overlay.written(self._release_of(directory.key)).get(text)
+        found = self._tree.directory(directory.key).find(text) if written is None else self._known(written)
+        if found is None or self._overlay.is_hidden(directory.key, found.key):
+            raise NoEntryError(text)
+        return found if written is not None else self._tree.current(found)
+
+    def _release_of(self, directory: Key) -> str:
+        """Returns the release whose files a directory shows, or an empty text."""
+        return directory.id if place_of(directory) in (Place.RELEASE, Place.COLLAGE_RELEASE) else ""
+
+    def _known(self, written: FileNode) -> Node:
+        """Returns what was just written, as the cache knows it if it does."""
+        listing = self._tree.directory(Key("releases", "", written.release_id)).entries()
+        for node in listing.names.values():
+            if isinstance(node, FileNode) and node.path == written.path:
+                return node
+        return written
+
+    def _fresh(self, node: Node) -> Node:
+        """Returns a node as it is now. Raises NoEntryError if it is gone."""
+        overlaid = self._overlay.resolve(node.key)
+        if overlaid is None:
+            return self._tree.current(node)
+        if overlaid.key == node.key and isinstance(overlaid, FileNode):
+            return self._known(overlaid)
+        return self._tree.current(overlaid)
+
+    def _current(self, number: int) -> Inode:
+        inode = self._inodes.get(number)
+        if not self._tree.is_current(inode.node):
+            inode.node = self._fresh(inode.node)
+        return inode
+
+    def _open(self, node: FileNode) -> Content:
+        if node.content is not None:
+            return GeneratedContent(node.content)
+        try:
+            content = SourceContent(node.path, self._handles.refusing_devices)
+        except NoEntryError:
+            # Renamed since the cache was read; it may know better by now. Once, then it is gone.
+            self._freshness.look()
+            fresh = self._tree.current(node)
+            if not isinstance(fresh, FileNode) or fresh.path == node.path:
+                raise
+            node = fresh
+            content = SourceContent(node.path, self._handles.refusing_devices)
+        if (content.size, content.mtime) == (node.size, node.mtime):
+            self._found.pop(node.key, None)
+        else:
+            self._found[node.key] = FileNode(
+                node.key, node.release_id, content.mtime, self._tree.versions.generation,
+                size=content.size, path=node.path,
+            )  # fmt: skip
+        return content
+
+    def _attributes(self, inode: Inode, directory: Key = ROOT_KEY) -> Attributes:
+        node = inode.node
+        uid, gid = self._owner
+        keep_name = not inode.is_member and directory.space not in _WITHOUT_CACHED_NAMES
+        if isinstance(node, FileNode):
+            found = self._found.get(node.key) if self._found else None
+            if found is not None and self._tree.is_current(found):
+                node = found
+            size, mtime = node.size, node.mtime
+            if inode.draft is not None:
+                size, mtime = inode.draft.shown() or (size, mtime)
+            mode = _FILE_MODE | (_OWNER_MAY_WRITE if self.writable and node.content is None else 0)
+            return Attributes(inode.number, False, mode, 1, size, mtime, mtime, mtime, uid, gid, keep_name)
+        mtime = inode.newest = max(inode.newest, node.mtime)
+        mode = _DIRECTORY_MODE | (_OWNER_MAY_WRITE if self.writable else 0)
+        return Attributes(
+            inode.number, True, mode, _DIRECTORY_LINKS, 0, mtime, mtime, mtime, uid, gid, keep_name
+        )

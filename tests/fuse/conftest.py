@@ -1,0 +1,123 @@
+"""What tests of gestures share: a library of the test's own on a mount that can be changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rosecache
+from rosecache.config import Config
+from rosecache.database import connect
+from rosefs.library.journal import Journal
+from tests.support.audio import decoded_md5, make_release
+from tests.support.library import cached_ids, make_list, snapshot
+from tests.support.mounts import Mounted, mounted_library
+
+RELEASE = "Releases/{NEW} LOONA - 2018. Hash"
+MP3_RELEASE = "Releases/{NEW} BLACKPINK - 2016. Square"
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A mounted library: ``loona`` (2 FLAC tracks, a cover, a log), ``blackpink`` (3 MP3 tracks), lists of both."""
+
+    c: Config
+    mount: Mounted
+    state_dir: Path
+    trash: Path
+
+    @property
+    def top(self) -> Path:
+        return self.mount.path
+
+    @property
+    def source(self) -> Path:
+        return self.c.music_source_dir
+
+    @property
+    def release(self) -> Path:
+        return self.top / RELEASE
+
+    @property
+    def mp3_release(self) -> Path:
+        return self.top / MP3_RELEASE
+
+    def in_trash(self) -> list[str]:
+        """Returns the names of what is in the trash, sorted."""
+        files = self.trash / "files"
+        return sorted(os.listdir(files)) if files.exists() else []
+
+    def journal(self) -> list[str]:
+        """Returns the titles of the edits made, oldest first."""
+        return [entry.title for entry in Journal(self.state_dir).history()][::-1]
+
+    def check(self) -> None:
+        """Checks that the cache is what it would be if it were built anew, and that nothing of ours is left."""
+        before = cached_ids(self.c)
+        assert rosecache.update_cache(self.c, force=True).problems == []
+        assert cached_ids(self.c) == before
+        assert not list(self.source.rglob(".in-progress.*"))
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """Runs a program that has to succeed without a word of complaint, and returns what it says."""
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd)
+    assert (ran.returncode, ran.stderr) == (0, ""), (command, ran)
+    return ran.stdout
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Waits until the condition holds. The mount's own hard limit ends what never happens."""
+    while not condition():
+        time.sleep(0.01)
+
+
+def audio_of(directory: Path) -> dict[str, str]:
+    """Returns a digest of the decoded audio of every track below a directory, by relative path."""
+    return {
+        str(path.relative_to(directory)): decoded_md5(path)
+        for path in sorted(directory.rglob("*"))
+        if path.suffix in (".flac", ".mp3")
+    }
+
+
+def everything(bench: Workbench) -> tuple[dict[str, bytes], list[str], list[str]]:
+    """Returns all that a gesture may change: the source, the trash, the journal."""
+    return snapshot(bench.source), bench.in_trash(), bench.journal()
+
+
+def make_library(c: Config) -> None:
+    source = c.music_source_dir
+    loona = make_release(
+        source, "loona", tracks=2, format="flac", cover=True, artist="LOONA", album="Hash", date="2018"
+    )
+    (loona / "rip.log").write_text("a log\n")
+    make_release(source, "blackpink", tracks=3, format="mp3", artist="BLACKPINK", album="Square", date="2016")
+    rosecache.update_cache(c)
+    ids = cached_ids(c)
+    with connect(c) as connection:
+        releases = dict(connection.execute("SELECT directory, id FROM releases").fetchall())
+    make_list(c.collages_dir / "Both.toml", "releases", releases[b"loona"], releases[b"blackpink"])
+    first, second = ids["loona/01.flac"], ids["blackpink/01.mp3"]
+    make_list(c.playlists_dir / "Mix.toml", "tracks", first, second, first, ids["blackpink/02.mp3"])
+    assert rosecache.update_cache(c).problems == []
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, c: Config, binding: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Workbench]:
+    """The library; ``pytest.param`` of this fixture are the lines that the mount may log."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    make_library(c)
+    state_dir = tmp_path / "state"
+    expected = getattr(request, "param", ())
+    with mounted_library(c, tmp_path, binding, state_dir=state_dir, expects_log=expected) as mount:
+        yield Workbench(c, mount, state_dir, tmp_path / "data" / "Trash")
