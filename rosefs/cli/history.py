@@ -71,6 +71,7 @@ def _as_json(entry: Entry) -> dict[str, object]:
         "title": entry.title,
         "program": entry.program,
         "undoes": entry.undoes,
+        "group": entry.group,
         "finished": entry.finished,
         "undone": entry.undone,
     }

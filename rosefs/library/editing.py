@@ -43,7 +43,8 @@ def editing(
     title: str,
     touched: Touched,
     *,
-    undoes: str | None = None,
+    undoes: tuple[str, ...] = (),
+    group: str | None = None,
     force: bool = False,
 ) -> Iterator[Edit]:
     """Makes an edit under its locks, and brings the cache up to date with it.
@@ -53,7 +54,8 @@ def editing(
         journal: Where the edit is noted.
         title: What it does, for people.
         touched: What it changes.
-        undoes: The id of the edit that it takes back.
+        undoes: The ids of the edits that it takes back.
+        group: Whatever edits have in common that are to be taken back as one.
         force: Believe that the release directories are whole, whatever they look like.
 
     Raises:
@@ -61,7 +63,7 @@ def editing(
         JournalError: The journal cannot be written; nothing was changed.
         CacheBehindError: The edit is done, but the cache could not be updated.
     """
-    with holding(c, touched), journal.edit(title, undoes=undoes) as edit:
+    with holding(c, touched), journal.edit(title, undoes=undoes, group=group) as edit:
         yield edit
     refresh(c, touched, force=force)
 

@@ -62,7 +62,8 @@ class Entry:
         time: When it began, ISO 8601 with offset.
         title: What it did, for people.
         program: Which program did it.
-        undoes: The id of the edit that it took back, if that is what it did.
+        undoes: The ids of the edits that it took back, if that is what it did.
+        group: What it has in common with edits that are taken back together with it.
         finished: False if it is being made, or if its program was killed.
         undone: It has been taken back.
         steps: What it did, in order.
@@ -72,7 +73,8 @@ class Entry:
     time: str
     title: str
     program: str
-    undoes: str | None
+    undoes: tuple[str, ...]
+    group: str | None
     finished: bool
     undone: bool
     steps: tuple[Step, ...]
@@ -232,20 +234,24 @@ class Journal:
         return self.state_dir / "journal"
 
     @contextmanager
-    def edit(self, title: str, *, undoes: str | None = None) -> Iterator[Edit]:
+    def edit(self, title: str, *, undoes: tuple[str, ...] = (), group: str | None = None) -> Iterator[Edit]:
         """Makes an edit: its methods change the disk and the journal.
 
         If the block raises, what was done is taken back, in reverse order, and the edit was never made.
 
         Args:
             title: What it does, for people: ``delete release X``.
-            undoes: The id of the edit that it takes back.
+            undoes: The ids of the edits that it takes back.
+            group: Whatever edits have in common that are to be taken back as one, such as an id of the gesture
+                that makes them one by one.
 
         Raises:
             JournalError: The journal cannot be written; what was done is taken back.
         """
         now = datetime.fromtimestamp(self.clock()).astimezone().isoformat(timespec="seconds")
-        header = Header(id=str(uuid7()), time=now, title=title, program=_program(), undoes=undoes)
+        header = Header(
+            id=str(uuid7()), time=now, title=title, program=_program(), undoes=undoes, group=group
+        )
         edit = Edit(self.directory, header)
         try:
             yield edit
@@ -277,8 +283,8 @@ class Journal:
             if entry is None:
                 continue
             # What took it back is newer than itself, and has been seen.
-            if entry.undoes is not None and entry.finished and not entry.undone:
-                undone.add(entry.undoes)
+            if entry.finished and not entry.undone:
+                undone.update(entry.undoes)
             yield entry
 
     def find(self, identifier: str) -> Entry:
@@ -340,7 +346,7 @@ class Journal:
         if header is None:
             return None
         return Entry(
-            identifier, header.time, header.title, header.program, header.undoes, finished,
+            identifier, header.time, header.title, header.program, header.undoes, header.group, finished,
             identifier in undone, tuple(steps),
         )  # fmt: skip
 

@@ -31,8 +31,10 @@ class Header(Line, frozen=True, kw_only=True):
     """When it began, ISO 8601 with offset."""
     title: str
     program: str
-    undoes: str | None = None
-    """The id of the edit that this one takes back."""
+    undoes: tuple[str, ...] = ()
+    """The ids of the edits that this one takes back."""
+    group: str | None = None
+    """Whatever edits have in common that are to be taken back as one."""
 
 
 class Renamed(Line, frozen=True, kw_only=True):

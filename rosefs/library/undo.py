@@ -40,7 +40,7 @@ class Undone:
     """An edit that was taken back.
 
     Attributes:
-        entry: The edit.
+        entry: The edit; of a group, the one that was asked for, or the last.
         steps: How many steps were taken back; none if its program was killed before it had done any.
     """
 
@@ -49,7 +49,7 @@ class Undone:
 
 
 def undo(c: Config, journal: Journal, identifier: str | None = None) -> Undone:
-    """Takes an edit back.
+    """Takes an edit back, and with it all edits of its group.
 
     Args:
         c: The settings.
@@ -66,18 +66,21 @@ def undo(c: Config, journal: Journal, identifier: str | None = None) -> Undone:
     """
     with journal.lock("undo"):
         chosen = _choose(journal, identifier)
-        entry = _latest_redo(journal, chosen)
-        touched = touched_by(c, (path for step in entry.steps for path in paths_of(step)))
+        parts = _parts(journal, chosen)
+        paths = [path for part in parts for step in part.steps for path in paths_of(step)]
+        touched = touched_by(c, paths)
         with holding(c, touched):
-            steps = _done_steps(entry)
-            _check(entry, steps)
+            steps = without_detours(step for part in parts for step in _done_steps(part))
+            _check(chosen, steps)
         if steps:
-            with editing(c, journal, _title(chosen), touched, undoes=entry.id, force=True) as edit:
-                _check(entry, steps)
+            undoes = tuple(part.id for part in parts)
+            with editing(c, journal, _title(chosen), touched, undoes=undoes, force=True) as edit:
+                _check(chosen, steps)
                 for step in reversed(steps):
                     take_back(step, edit, journal.directory)
         else:
-            remove_entry(journal.directory, entry.id)
+            for part in parts:
+                remove_entry(journal.directory, part.id)
             refresh(c, touched)
         return Undone(chosen, len(steps))
 
@@ -102,7 +105,7 @@ def _choose(journal: Journal, identifier: str | None) -> Entry:
     if identifier is None:
         for entry in journal.entries():
             # An undo counts as what it is only if it was cut off.
-            if not entry.undone and (entry.undoes is None or not entry.finished):
+            if not entry.undone and (not entry.undoes or not entry.finished):
                 break
         else:
             raise NotFoundError("there is nothing to take back")
@@ -110,26 +113,37 @@ def _choose(journal: Journal, identifier: str | None) -> Entry:
         entry = journal.find(identifier)
     if entry.undone:
         raise UndoError(f"{entry.title!r} is taken back already")
+    _refuse_living(journal, entry)
+    return entry
+
+
+def _parts(journal: Journal, entry: Entry) -> list[Entry]:
+    """Returns what has to be taken back for an edit, in order.
+
+    That is the edit itself and the others of its group; but if these were taken back and done again, the edit that
+    did so: what is done again has left its traces elsewhere, in the trash for one.
+    """
+    newer: dict[str, Entry] = {}
+    for each in itertools.takewhile(lambda each: each.id != entry.id, journal.entries()):
+        if each.finished:
+            for identifier in each.undoes:
+                newer.setdefault(identifier, each)
+    latest = entry
+    while (back := newer.get(latest.id)) is not None and (again := newer.get(back.id)) is not None:
+        latest = again
+    if latest.id != entry.id or entry.group is None:
+        return [latest]
+    parts = [each for each in journal.entries() if each.group == entry.group and not each.undone]
+    for part in parts:
+        _refuse_living(journal, part)
+    return parts[::-1]
+
+
+def _refuse_living(journal: Journal, entry: Entry) -> None:
     if not entry.finished and journal.is_alive(entry.id):
         raise UndoError(
             f"{entry.title!r} is being done right now, by {entry.program}; try again when it has ended"
         )
-    return entry
-
-
-def _latest_redo(journal: Journal, entry: Entry) -> Entry:
-    """Returns the edit that last did what an edit did: itself, unless it was taken back and done again.
-
-    What is done again has left its traces elsewhere, in the trash for one.
-    """
-    since = itertools.takewhile(lambda each: each.id != entry.id, journal.entries())
-    newer: dict[str, Entry] = {}
-    for each in since:
-        if each.undoes is not None and each.finished:
-            newer.setdefault(each.undoes, each)
-    while (back := newer.get(entry.id)) is not None and (again := newer.get(back.id)) is not None:
-        entry = again
-    return entry
 
 
 def _title(entry: Entry) -> str:

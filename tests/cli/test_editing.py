@@ -198,7 +198,7 @@ def test_history_lists_what_was_done_and_undone(library: Cli) -> None:
         ["undo: create collage two", ""], ["create collage two", "undone"], ["create collage one", ""],
     ]  # fmt: skip
     undone, two, one = library.json("history")
-    assert undone["undoes"] == two["id"]
+    assert undone["undoes"] == [two["id"]]
     assert (two["undone"], one["undone"]) == (True, False)
     assert len(library.lines("history", "--limit", "1")) == 1
 

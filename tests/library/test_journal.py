@@ -353,7 +353,14 @@ ODD = Path(os.fsdecode(b"/music/caf\xe9 \xff\n\xe2\x82\xac"))
 @pytest.mark.parametrize(
     "line",
     [
-        Header(id="1", time="2024-01-01T00:00:00+01:00", title="délete \U0001f3b5", program="p", undoes="0"),
+        Header(
+            id="1",
+            time="2024-01-01T00:00:00+01:00",
+            title="délete \U0001f3b5",
+            program="p",
+            undoes=("0",),
+            group="g",
+        ),
         Renamed(old=ODD, new=Path("/b"), digest=None),
         Trashed(at=InTrash(ODD, Path("/t/files/x"), Path("/t/info/x.trashinfo"), "[Trash Info]\n")),
         Restored(at=InTrash(ODD, ODD, ODD, "")),

@@ -88,7 +88,7 @@ def test_every_edit_is_taken_back_and_done_again(
     check_cache(full)
 
     taken_back = journal.history(1)[0]
-    assert taken_back.undoes == entry.id
+    assert taken_back.undoes == (entry.id,)
     assert journal.find(entry.id).undone
     undo(full, journal, taken_back.id)
     again = snapshot(full.music_source_dir)
@@ -159,6 +159,39 @@ def test_what_was_done_again_is_found_where_it_is_now(
     undo(library, journal)
     assert snapshot(loona.source_path) == content
     assert journal.find(deleted.id).undone
+
+
+def test_edits_of_a_group_are_taken_back_and_done_again_as_one(
+    c: Config, journal: Journal, place: Path
+) -> None:
+    before = snapshot(c.music_source_dir)
+    for name in ("first", "a", "d"):
+        with journal.edit(f"delete {name}", group="rm -r x") as edit:
+            edit.trash(place / name)
+        with journal.edit(f"something between {name}") as edit:
+            edit.create(c.music_source_dir / f"note {name}", b"")
+    with journal.edit("delete x", group="rm -r x") as edit:
+        edit.trash(place)
+    assert not place.exists()
+    done = undo(c, journal)
+    assert (done.entry.title, done.steps) == ("delete x", 4)
+    notes = {f"note {name}": b"" for name in ("first", "a", "d")}
+    assert snapshot(c.music_source_dir) == before | notes
+    assert [entry.undone for entry in journal.history() if entry.group] == [True] * 4
+    undo(c, journal, journal.history(1)[0].id)
+    assert snapshot(c.music_source_dir) == notes
+    undo(c, journal, done.entry.id)
+    assert snapshot(c.music_source_dir) == before | notes
+
+
+def test_of_a_group_nothing_is_taken_back_if_one_cannot(
+    c: Config, journal: Journal, place: Path, home_trash: Path
+) -> None:
+    for name in ("first", "a"):
+        with journal.edit(f"delete {name}", group="rm x/*") as edit:
+            edit.trash(place / name)
+    (home_trash / "files/first").unlink()
+    refused(c, journal, "first is no longer in the trash")
 
 
 # Refusals ---------------------------------------------------------------------------------------------------
