@@ -1,7 +1,6 @@
 """What edits do to single files and directories: rename, make, replace, copy; each whole or not at all.
 
-Nothing here decides what is changed, and nothing is written to the journal: that is ``journal``'s part, the one
-caller of what changes anything.
+Nothing here decides what is changed, and nothing is noted: that is ``making``'s part, by ``hands``.
 """
 
 from __future__ import annotations

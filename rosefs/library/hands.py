@@ -1,6 +1,6 @@
 """The hands of an edit: the few things that edits do to the disk, each whole or not at all.
 
-``Hands`` does them; a subclass may note each step before it is done, and that is what ``journal.Edit`` is.
+``Hands`` does them; a subclass may note each step before it is done, and that is what ``making.Edit`` is.
 """
 
 from __future__ import annotations

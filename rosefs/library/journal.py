@@ -26,31 +26,18 @@ from uuid6 import uuid7
 
 from rosecache.errors import LockTimeoutError, RosecacheError
 from rosecache.locks import wait_until
-from rosecache.tags.journal import claim, flush_directory
-from rosefs.library.errors import JournalError, NotFoundError
-from rosefs.library.files import CHUNK
-from rosefs.library.hands import Hands, take_back
-from rosefs.library.steps import (
-    Cancelled,
-    Done,
-    Header,
-    Line,
-    Step,
-    decode_lines,
-    encode_line,
-    was_done,
-    without_detours,
-)
-from rosefs.library.trash import Trashed as InTrash
+from rosecache.tags.journal import claim
+from rosefs.library.errors import NotFoundError
+from rosefs.library.making import OLD_SUFFIX, SUFFIX, remove_entry
+from rosefs.library.making import Edit as Edit
+from rosefs.library.steps import Cancelled, Done, Header, Step, decode_lines
 
 log = logging.getLogger(__name__)
 
 MAX_EDITS = 1000
 MAX_BYTES = 512 * 2**20
-
-_SUFFIX = ".jsonl"
-_OLD_SUFFIX = ".old"
-_LONGEST_IN_LINE = 64 * 2**10
+_LARGE = 64 * 2**10
+"""Only edits of so many bytes are a reason to add up the sizes of all: smaller ones keep to the limit by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,135 +65,6 @@ class Entry:
     finished: bool
     undone: bool
     steps: tuple[Step, ...]
-
-
-class Edit(Hands):
-    """An edit in the making: does steps, and writes each down before."""
-
-    def __init__(self, directory: Path, header: Header) -> None:
-        self.id = header.id
-        self._directory = directory
-        self._header = header
-        self._descriptor: int | None = None
-        self._pending: Step | None = None
-        self._steps: list[Step] = []
-        self._kept = 0
-        self._broken = False
-
-    def discard(self, path: Path) -> None:
-        """Puts into the trash what an edit that is taken back had created."""
-        self.trash(path)
-
-    def trash(self, path: Path) -> InTrash:
-        at = super().trash(path)
-        self._commit()
-        return at
-
-    def _about_to(self, step: Step) -> None:
-        self._settle()
-        self._write(step)
-        self._pending = step
-
-    @contextmanager
-    def _doing(self, step: Step) -> Iterator[None]:
-        self._about_to(step)
-        try:
-            yield
-        except BaseException:
-            self._settle()
-            raise
-        self._commit()
-
-    def _commit(self) -> None:
-        """Counts the step in the making as done."""
-        if self._pending is not None:
-            self._steps.append(self._pending)
-            self._pending = None
-
-    def _settle(self) -> None:
-        """Finds out whether a step that did not end well was done all the same, and notes it if it was not."""
-        step, self._pending = self._pending, None
-        if step is None:
-            return
-        if was_done(step):
-            self._steps.append(step)
-        else:
-            self._write(Cancelled())
-
-    def _write(self, line: Line) -> None:
-        if self._broken:
-            raise JournalError("the journal could not be written before; the edit cannot go on")
-        try:
-            if self._descriptor is None:
-                self._descriptor = self._open()
-            data = encode_line(line)
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-            os.fsync(self._descriptor)
-        except OSError as error:
-            self._broken = True
-            raise JournalError(
-                f"the journal of edits in {self._directory} cannot be written: {error.strerror}. "
-                "Nothing is changed that could not be taken back"
-            ) from error
-
-    @property
-    def path(self) -> Path:
-        return self._directory / f"{self.id}{_SUFFIX}"
-
-    def _open(self) -> int:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(self.path, flags, 0o600)
-        claim(descriptor)
-        os.write(descriptor, encode_line(self._header))
-        flush_directory(self._directory)
-        return descriptor
-
-    def _keep_old(self, path: Path, start: int, length: int) -> tuple[bytes, str | None]:
-        with open(path, "rb", buffering=0) as file:
-            if length <= _LONGEST_IN_LINE:
-                return os.pread(file.fileno(), length, start), None
-            self._kept += 1
-            name = f"{self.id}.{self._kept}{_OLD_SUFFIX}"
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            with open(os.open(self._directory / name, flags, 0o600), "wb") as kept:
-                while length:
-                    data = os.pread(file.fileno(), min(CHUNK, length), start)
-                    if not data:
-                        raise OSError("the file became shorter while it was read")
-                    kept.write(data)
-                    start, length = start + len(data), length - len(data)
-                kept.flush()
-                os.fsync(kept.fileno())
-        return b"", name
-
-    @property
-    def has_steps(self) -> bool:
-        return bool(self._steps)
-
-    def finish(self) -> None:
-        """Notes that everything is done."""
-        self._settle()
-        if self._steps:
-            self._write(Done())
-        elif self._descriptor is not None:
-            remove_entry(self._directory, self.id)  # every step failed, and somebody did something else
-
-    def take_back(self) -> None:
-        """Undoes all steps, and forgets the edit. Raises what the first step raises that cannot be undone."""
-        with suppress(JournalError):
-            self._settle()
-        hands = Hands()
-        for step in reversed(without_detours(self._steps)):
-            take_back(step, hands, self._directory)
-        remove_entry(self._directory, self.id)
-
-    def close(self) -> None:
-        """Lets go of the file, which shows others that nobody is at work on it any more."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
 
 
 def _program() -> str:
@@ -267,7 +125,7 @@ class Journal:
             edit.close()
         if edit.has_steps:
             try:
-                self._prune()
+                self._prune(by_size=edit.size >= _LARGE)
             except (OSError, LockTimeoutError) as failure:
                 log.warning("old edits could not be removed from the journal: %s", failure)
 
@@ -299,7 +157,7 @@ class Journal:
 
     def is_alive(self, identifier: str) -> bool:
         """Tells whether a process is at work on an edit."""
-        with suppress(OSError), open(self.directory / f"{identifier}{_SUFFIX}", "rb") as file:
+        with suppress(OSError), open(self.directory / f"{identifier}{SUFFIX}", "rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -323,11 +181,11 @@ class Journal:
             names = os.listdir(self.directory)
         except FileNotFoundError:
             return []
-        return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
+        return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
 
     def _read(self, identifier: str, undone: set[str]) -> Entry | None:
         try:
-            data = (self.directory / f"{identifier}{_SUFFIX}").read_bytes()
+            data = (self.directory / f"{identifier}{SUFFIX}").read_bytes()
         except FileNotFoundError:
             return None  # pruned, or taken back, meanwhile
         header: Header | None = None
@@ -350,23 +208,30 @@ class Journal:
             identifier in undone, tuple(steps),
         )  # fmt: skip
 
-    def _prune(self) -> None:
-        """Removes the oldest edits until the rest keeps to the limits."""
+    def _prune(self, *, by_size: bool) -> None:
+        """Removes the oldest edits until the rest keeps to the limits; the sizes are many to look at."""
         with self.lock("prune"):
-            sizes: dict[str, int] = {}
-            with os.scandir(self.directory) as entries:
-                for entry in entries:
-                    if entry.name.endswith((_SUFFIX, _OLD_SUFFIX)):
-                        identifier = entry.name.partition(".")[0]
-                        with suppress(FileNotFoundError):
-                            sizes[identifier] = sizes.get(identifier, 0) + entry.stat().st_size
-            count, total = len(sizes), sum(sizes.values())
-            for identifier in sorted(sizes)[:-1]:
-                if count <= self.max_edits and total <= self.max_bytes:
+            ids = self._ids()
+            excess = len(ids) - self.max_edits
+            sizes = self._sizes() if by_size else {}
+            total = sum(sizes.values())
+            for identifier in ids[:-1]:
+                if excess <= 0 and total <= self.max_bytes:
                     break
                 if not self.is_alive(identifier):
                     remove_entry(self.directory, identifier)
-                    count, total = count - 1, total - sizes[identifier]
+                    excess, total = excess - 1, total - sizes.get(identifier, 0)
+
+    def _sizes(self) -> dict[str, int]:
+        """Returns how many bytes each edit takes, by its id."""
+        sizes: dict[str, int] = {}
+        with os.scandir(self.directory) as entries:
+            for entry in entries:
+                if entry.name.endswith((SUFFIX, OLD_SUFFIX)):
+                    identifier = entry.name.partition(".")[0]
+                    with suppress(FileNotFoundError):
+                        sizes[identifier] = sizes.get(identifier, 0) + entry.stat().st_size
+        return sizes
 
 
 def _try_claim(descriptor: int) -> bool:
@@ -375,10 +240,3 @@ def _try_claim(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def remove_entry(directory: Path, identifier: str) -> None:
-    """Removes an edit from the journal in a directory, the header last. Raises OSError."""
-    for kept in sorted(directory.glob(f"{identifier}.*{_OLD_SUFFIX}")):
-        kept.unlink(missing_ok=True)
-    (directory / f"{identifier}{_SUFFIX}").unlink(missing_ok=True)

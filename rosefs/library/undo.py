@@ -18,7 +18,8 @@ from rosefs.library.editing import editing, holding, refresh, touched_by
 from rosefs.library.errors import NotFoundError, UndoError
 from rosefs.library.files import digest_if_file
 from rosefs.library.hands import take_back
-from rosefs.library.journal import Entry, Journal, remove_entry
+from rosefs.library.journal import Entry, Journal
+from rosefs.library.making import remove_entry
 from rosefs.library.steps import (
     Created,
     Renamed,

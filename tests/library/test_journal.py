@@ -158,7 +158,7 @@ def test_a_file_that_another_program_changes_meanwhile_is_left_to_it(
             (place / "a").write_bytes(b"somebody else's")
         return encode(line)
 
-    monkeypatch.setattr("rosefs.library.journal.encode_line", change_first)
+    monkeypatch.setattr("rosefs.library.making.encode_line", change_first)
     with pytest.raises(OSError, match="changed by another program"), journal.edit("x") as edit:
         edit.replace(place / "a", b"ours")
     assert (place / "a").read_bytes() == b"somebody else's"
@@ -320,7 +320,9 @@ def test_an_edit_in_the_making_stays_however_old(tmp_path: Path, place: Path) ->
 
 def test_the_newest_edit_stays_whatever_it_takes(tmp_path: Path, place: Path) -> None:
     journal = Journal(tmp_path / "state", max_bytes=10)
-    make_edits(journal, place, 2)
+    for number in range(2):
+        with journal.edit(f"edit {number}") as edit:
+            edit.replace(place / "a", os.urandom(100_000 - number))
     assert [entry.title for entry in journal.history()] == ["edit 1"]
 
 

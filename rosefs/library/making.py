@@ -1,0 +1,165 @@
+"""An edit in the making: does steps, and writes each to its file in the journal before.
+
+Which edits there are, and how many are kept, is the business of ``journal``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rosecache.tags.journal import claim, flush_directory
+from rosefs.library.errors import JournalError
+from rosefs.library.files import CHUNK
+from rosefs.library.hands import Hands, take_back
+from rosefs.library.steps import Cancelled, Done, Header, Line, Step, encode_line, was_done, without_detours
+from rosefs.library.trash import Trashed as InTrash
+
+SUFFIX = ".jsonl"
+"""Ends the name of an edit's file; the rest is its id."""
+OLD_SUFFIX = ".old"
+"""Ends the names of files beside it, with old content too long for a line; they start with the id, too."""
+
+_LONGEST_IN_LINE = 64 * 2**10
+
+
+class Edit(Hands):
+    """An edit in the making: does steps, and writes each down before."""
+
+    def __init__(self, directory: Path, header: Header) -> None:
+        self.id = header.id
+        self._directory = directory
+        self._header = header
+        self._descriptor: int | None = None
+        self._pending: Step | None = None
+        self._steps: list[Step] = []
+        self._kept = 0
+        self.size = 0
+        """How many bytes it takes in the journal."""
+        self._broken = False
+
+    def discard(self, path: Path) -> None:
+        """Puts into the trash what an edit that is taken back had created."""
+        self.trash(path)
+
+    def trash(self, path: Path) -> InTrash:
+        at = super().trash(path)
+        self._commit()
+        return at
+
+    def _about_to(self, step: Step) -> None:
+        self._settle()
+        self._write(step)
+        self._pending = step
+
+    @contextmanager
+    def _doing(self, step: Step) -> Iterator[None]:
+        self._about_to(step)
+        try:
+            yield
+        except BaseException:
+            self._settle()
+            raise
+        self._commit()
+
+    def _commit(self) -> None:
+        """Counts the step in the making as done."""
+        if self._pending is not None:
+            self._steps.append(self._pending)
+            self._pending = None
+
+    def _settle(self) -> None:
+        """Finds out whether a step that did not end well was done all the same, and notes it if it was not."""
+        step, self._pending = self._pending, None
+        if step is None:
+            return
+        if was_done(step):
+            self._steps.append(step)
+        else:
+            self._write(Cancelled())
+
+    def _write(self, line: Line) -> None:
+        if self._broken:
+            raise JournalError("the journal could not be written before; the edit cannot go on")
+        try:
+            if self._descriptor is None:
+                self._descriptor = self._open()
+            data = encode_line(line)
+            self.size += len(data)
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._broken = True
+            raise JournalError(
+                f"the journal of edits in {self._directory} cannot be written: {error.strerror}. "
+                "Nothing is changed that could not be taken back"
+            ) from error
+
+    @property
+    def path(self) -> Path:
+        return self._directory / f"{self.id}{SUFFIX}"
+
+    def _open(self) -> int:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o600)
+        claim(descriptor)
+        os.write(descriptor, encode_line(self._header))
+        flush_directory(self._directory)
+        return descriptor
+
+    def _keep_old(self, path: Path, start: int, length: int) -> tuple[bytes, str | None]:
+        with open(path, "rb", buffering=0) as file:
+            if length <= _LONGEST_IN_LINE:
+                return os.pread(file.fileno(), length, start), None
+            self._kept += 1
+            self.size += length
+            name = f"{self.id}.{self._kept}{OLD_SUFFIX}"
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            with open(os.open(self._directory / name, flags, 0o600), "wb") as kept:
+                while length:
+                    data = os.pread(file.fileno(), min(CHUNK, length), start)
+                    if not data:
+                        raise OSError("the file became shorter while it was read")
+                    kept.write(data)
+                    start, length = start + len(data), length - len(data)
+                kept.flush()
+                os.fsync(kept.fileno())
+        return b"", name
+
+    @property
+    def has_steps(self) -> bool:
+        return bool(self._steps)
+
+    def finish(self) -> None:
+        """Notes that everything is done."""
+        self._settle()
+        if self._steps:
+            self._write(Done())
+        elif self._descriptor is not None:
+            remove_entry(self._directory, self.id)  # every step failed, and somebody did something else
+
+    def take_back(self) -> None:
+        """Undoes all steps, and forgets the edit. Raises what the first step raises that cannot be undone."""
+        with suppress(JournalError):
+            self._settle()
+        hands = Hands()
+        for step in reversed(without_detours(self._steps)):
+            take_back(step, hands, self._directory)
+        remove_entry(self._directory, self.id)
+
+    def close(self) -> None:
+        """Lets go of the file, which shows others that nobody is at work on it any more."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+
+def remove_entry(directory: Path, identifier: str) -> None:
+    """Removes an edit from the journal in a directory, the header last. Raises OSError."""
+    for kept in sorted(directory.glob(f"{identifier}.*{OLD_SUFFIX}")):
+        kept.unlink(missing_ok=True)
+    (directory / f"{identifier}{SUFFIX}").unlink(missing_ok=True)
