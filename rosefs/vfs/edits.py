@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from uuid6 import uuid7
+
 from rosecache.config import Config
 from rosefs.library.journal import Journal
 from rosefs.vfs.errors import InvalidRequestError, NotPermittedError
@@ -80,6 +82,7 @@ class Edits:
         emptied: Releases without tracks that stay until their directory is removed, with what is hidden of them.
         lists_before: What a collage's or playlist's file held before members were removed, by its path, and until
             when that counts as one gesture.
+        removals: Under what the removals from a release are taken back as one, and until when the next one counts.
     """
 
     c: Config
@@ -92,9 +95,21 @@ class Edits:
     refusing: set[int]
     emptied: dict[str, set[Key]] = field(default_factory=dict)
     lists_before: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+    removals: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def removal_group(self, release_id: str) -> str:
+        """Returns under what a removal from a release is noted: those in quick succession are one ``rm -r``."""
+        now = self.clock()
+        group, until = self.removals.get(release_id, ("", 0.0))
+        if now >= until:
+            group = str(uuid7())
+        self.removals[release_id] = (group, now + _SUCCESSION_SECONDS)
+        return group
 
 
 Handler = Callable[[Edits, Request], Node | None]
+
+_SUCCESSION_SECONDS = 2.0
 
 _JUNK = (".Trash", ".DS_Store", "._", ".in-progress.", ".rose.")
 """Starts of names that file managers try to make everywhere, and of our own."""

@@ -300,13 +300,14 @@ def remove_file(edits: Edits, request: Request) -> None:
     release = _release(edits, node.release_id)
     path, touched = Path(os.fsdecode(node.path)), _touched(edits, release)
     title = f"delete {path.name} of {release_logtext(release)}"
+    group = edits.removal_group(release.id)
     is_last = release.id in edits.emptied or not _has_tracks(edits, release, without=path)
     if not is_last:
-        with editing(edits.c, edits.journal, title, touched) as edit:
+        with editing(edits.c, edits.journal, title, touched, group=group) as edit:
             edit.trash(path)
     else:
         # The cache would let go of a release without tracks, and whoever removes it is not done yet.
-        with holding(edits.c, touched), edits.journal.edit(title) as edit:
+        with holding(edits.c, touched), edits.journal.edit(title, group=group) as edit:
             edit.trash(path)
         edits.emptied.setdefault(release.id, set()).add(node.key)
         edits.overlay.hide(None, node.key, seconds=2 * MOMENT)
@@ -336,7 +337,11 @@ def remove_release(edits: Edits, request: Request) -> None:
     release = _release(edits, node.key.id)
     if _has_tracks(edits, release):
         raise NotEmptyError(f"{request.name} still has tracks")
-    releases.delete_release(edits.c, edits.journal, release)
+    title = f"delete {release_logtext(release)}"
+    group = edits.removal_group(release.id)
+    with editing(edits.c, edits.journal, title, _touched(edits, release), group=group) as edit:
+        edit.trash(release.source_path)
+    edits.removals.pop(release.id, None)
     edits.later.cancel(("emptied", release.id))
     edits.overlay.unhide(None, edits.emptied.pop(release.id, ()))
     edits.overlay.unhide(node.key)
