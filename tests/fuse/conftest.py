@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rosecache.database import connect
 from rosefs.library.journal import Journal
 from tests.support.audio import decoded_md5, make_release
 from tests.support.library import cached_ids, make_list, snapshot
-from tests.support.mounts import Mounted, mounted_library
+from tests.support.mounts import HARD_LIMIT, SHARED_LIMIT, Mounted, mounted_library
 
 RELEASE = "Releases/{NEW} LOONA - 2018. Hash"
 MP3_RELEASE = "Releases/{NEW} BLACKPINK - 2016. Square"
@@ -110,14 +111,32 @@ def make_library(c: Config) -> None:
     assert rosecache.update_cache(c).problems == []
 
 
-@pytest.fixture
-def bench(
-    tmp_path: Path, c: Config, binding: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+@contextmanager
+def working(
+    directory: Path, binding: str, *, expects_log: Sequence[str] = (), hard_limit: float = HARD_LIMIT
 ) -> Iterator[Workbench]:
-    """The library; ``pytest.param`` of this fixture are the lines that the mount may log."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    """Mounts the library, made in a directory, while the block runs; its trash is there too."""
+    c = Config(music_source_dir=directory / "source", cache_dir=directory / "cache", max_proc=1)
+    c.cache_dir.mkdir(exist_ok=True)
     make_library(c)
-    state_dir = tmp_path / "state"
-    expected = getattr(request, "param", ())
-    with mounted_library(c, tmp_path, binding, state_dir=state_dir, expects_log=expected) as mount:
-        yield Workbench(c, mount, state_dir, tmp_path / "data" / "Trash")
+    state_dir = directory / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(directory / "data"))
+        with mounted_library(
+            c, directory, binding, state_dir=state_dir, expects_log=expects_log, hard_limit=hard_limit
+        ) as mount:
+            yield Workbench(c, mount, state_dir, directory / "data" / "Trash")
+
+
+@pytest.fixture
+def bench(tmp_path: Path, binding: str, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    """The library; its parameter are the lines that the mount has to log as a warning or worse."""
+    with working(tmp_path, binding, expects_log=getattr(request, "param", ())) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def shared_bench(tmp_path_factory: pytest.TempPathFactory, binding: str) -> Iterator[Workbench]:
+    """The library, for tests that change nothing of it."""
+    with working(tmp_path_factory.mktemp("bench"), binding, hard_limit=SHARED_LIMIT) as bench:
+        yield bench

@@ -72,7 +72,8 @@ REFUSED: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_is_no_gesture_changes_nothing(bench: Workbench, what: str) -> None:
+def test_what_is_no_gesture_changes_nothing(shared_bench: Workbench, what: str) -> None:
+    bench = shared_bench
     before, shown = everything(bench), tree(bench)
     with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is what is tested
         REFUSED[what](bench.top)
@@ -96,8 +97,9 @@ def test_what_is_no_gesture_changes_nothing(bench: Workbench, what: str) -> None
     ],
 )
 def test_what_is_wrong_with_a_gesture(
-    bench: Workbench, what: Callable[[Path], object], expected: int
+    shared_bench: Workbench, what: Callable[[Path], object], expected: int
 ) -> None:
+    bench = shared_bench
     before = everything(bench)
     with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is what is tested
         what(bench.top)
@@ -117,7 +119,10 @@ def test_what_is_wrong_with_a_gesture(
         ("ln", "{track}", "{release}/x.flac"),
     ],
 )
-def test_programs_that_try_it_say_so_and_lose_nothing(bench: Workbench, command: tuple[str, ...]) -> None:
+def test_programs_that_try_it_say_so_and_lose_nothing(
+    shared_bench: Workbench, command: tuple[str, ...]
+) -> None:
+    bench = shared_bench
     before = everything(bench)
     places = {
         "top": bench.top, "release": bench.release, "source": bench.source,
