@@ -48,7 +48,7 @@ class ArtistMapping:
 
     @property
     def all(self) -> tuple[Artist, ...]:
-        """Every artist once, in order of role; an artist who is both credited and an alias counts as credited."""
+        """Every artist once, in order of role; who is both credited and an alias counts as credited."""
         found: dict[str, Artist] = {}
         for _, artists in self.items():
             for artist in artists:

@@ -74,10 +74,11 @@ def frames_of(version: int, plain: bytes, start: int) -> tuple[Sequence[Frame], 
     They end at the padding, or at what cannot be a frame.
     """
     if version == 4:
-        # Some taggers write plain numbers where version 2.4 wants sizes of seven bits per byte.
+        # Some taggers write plain numbers where version 2.4 wants sizes of seven bits per byte. A plain number
+        # that is none can leap over frames into the padding: whoever finds more of them is right.
         return max(
             (_walk(version, plain, start, 7), _walk(version, plain, start, 8)),
-            key=lambda walked: (not any(plain[walked[1] :]), walked[1]),
+            key=lambda walked: (not any(plain[walked[1] :]), len(walked[0])),
         )
     return _walk(version, plain, start, 8)
 

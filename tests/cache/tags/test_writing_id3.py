@@ -204,3 +204,14 @@ def test_genres_that_would_be_read_as_numbers_are_refused(tmp_path: Path) -> Non
     path = make_track(tmp_path / "01.mp3")
     assert refused(path, TagChanges(genres=("17",))).startswith("genres: '17' would not be read back")
     edit(path, TagChanges(genres=("17", "Pop")))
+
+
+def test_a_long_text_hides_no_frame_behind_it(tmp_path: Path) -> None:
+    """From 128 bytes on a size reads as a larger plain number, too, which can lead right into the padding."""
+    path = VARIANTS["mp3, ID3v2.4"](tmp_path)
+    others = [frame for frame in names_in(path) if frame != "TALB"]
+    for length in range(240, 280):
+        write_tags(path, TagChanges(releasetitle="x" * length))
+        assert read_tags(path).releasetitle == "x" * length
+        write_tags(path, TagChanges(releasetitle=None))
+        assert names_in(path) == others
