@@ -30,7 +30,7 @@ class Draft:
 
     Attributes:
         writers: How many open handles may write to it.
-        path: Where a new file is going to be; of an old one, where it was when it was opened.
+        path: Where the file is, or is going to be; a release can be renamed meanwhile.
         is_new: There is no source file yet.
         mode: The permissions of a new file.
         base: The source file as it was when it was opened or last saved; None for a new one.
@@ -38,8 +38,11 @@ class Draft:
         changed_bytes: The saved file is another one than was written: what the kernel has of it is wrong.
     """
 
-    def __init__(self, path: Path, base: SourceContent | None, save: Save, *, mode: int = 0o644) -> None:
-        self.path = path
+    def __init__(
+        self, where: Callable[[], Path], base: SourceContent | None, save: Save, *, mode: int = 0o644
+    ) -> None:
+        self.path = where()
+        self._where = where
         self.base = base
         self.mode = mode
         self.is_new = base is None
@@ -210,6 +213,8 @@ class Draft:
                 raise
 
     def _make_spool(self, *, empty: bool) -> Spool:
+        if not self._is_removed:
+            self.path = self._where()
         if self.base is None:
             return Spool(self.path.parent, self.path.suffix, self.mode)
         self.starts_empty = empty

@@ -83,6 +83,10 @@ class FileSystem(Reading):
         """Takes whom to tell what the kernel must not keep."""
         self._kernel = kernel
 
+    def run_due(self) -> None:
+        """Does what was left for later and is due by the clock; a thread does so by itself."""
+        self._later.run_due()
+
     def close(self) -> None:
         """Does what was left for later, and closes what is still open. Nothing may be asked afterwards."""
         self._later.end()
@@ -323,8 +327,6 @@ class FileSystem(Reading):
 
     def _start(self, inode: Inode, content: SourceContent | None, *, mode: int = 0o644) -> Draft:
         """Returns the draft of an open file, which is begun if there is none, with one more writer."""
-        node = inode.node
-        assert isinstance(node, FileNode)
 
         def save_it(draft: Draft, spool: Spool) -> SourceContent:
             now = inode.node if draft.is_new else self._fresh(inode.node)
@@ -335,9 +337,14 @@ class FileSystem(Reading):
             assert saved is not None
             return saved
 
+        def where() -> Path:
+            now = self._fresh(inode.node)
+            assert isinstance(now, FileNode)
+            return Path(os.fsdecode(now.path))
+
         with self._drafting:
             if inode.draft is None:
-                inode.draft = Draft(Path(os.fsdecode(node.path)), content, save_it, mode=mode)
+                inode.draft = Draft(where, content, save_it, mode=mode)
             inode.draft.begin(content)
             return inode.draft
 

@@ -129,7 +129,7 @@ def save(edits: Edits, draft: Draft, spool: Spool, node: FileNode) -> SourceCont
         if draft.is_new:
             _save_new(edits, edit, release, path, spool)
         else:
-            _save_over(edits, edit, draft, spool, node)
+            _save_over(edits, edit, release, draft, spool, node)
         saved = SourceContent(os.fsencode(path), edits.refusing)
     try:
         refresh(edits.c, touched)
@@ -148,7 +148,9 @@ def _save_new(edits: Edits, edit: Edit, release: Release, path: Path, spool: Spo
         edit.trash(cover)
 
 
-def _save_over(edits: Edits, edit: Edit, draft: Draft, spool: Spool, node: FileNode) -> None:
+def _save_over(
+    edits: Edits, edit: Edit, release: Release, draft: Draft, spool: Spool, node: FileNode
+) -> None:
     path = Path(os.fsdecode(node.path))
     if not path.exists():
         raise NoEntryError(f"{path} is gone")
@@ -157,7 +159,7 @@ def _save_over(edits: Edits, edit: Edit, draft: Draft, spool: Spool, node: FileN
         raise BusyError(f"{path} was changed by another program since it was opened")
     spool.finish()
     if node.key.space != FILE:
-        draft.changed_bytes = give_identity(edits.c, spool.path, node.key.id, node.release_id)
+        draft.changed_bytes = give_identity(edits.c, spool.path, path, node.key.id, release)
     edit.put(path, spool.path)
 
 
@@ -249,7 +251,7 @@ def _replace(edits: Edits, release: Release, node: FileNode, target: FileNode) -
     title = f"replace {path.name} of {release_logtext(release)} by {old.name}"
     with editing(edits.c, edits.journal, title, _touched(edits, release)) as edit, _ready(old, path) as ready:
         if target.key.space != FILE:
-            give_identity(edits.c, ready, target.key.id, release.id)
+            give_identity(edits.c, ready, path, target.key.id, release)
             if not edits.c.write_ids_to_tags:
                 # Files without ids are told by size and time: this one must not be taken for one that moved.
                 status = ready.stat()

@@ -20,10 +20,12 @@ from rosecache.config import Config
 from rosefs.cli.main import cli
 from rosefs.fuse.kernel import mount_at
 from rosefs.fuse.mount import UnmountError, unmount
+from rosefs.library.journal import Journal
 from tests.cli.conftest import Cli
 from tests.cli.terminal import PROGRAM
 from tests.support.audio import make_release
 from tests.support.library import ids_on_disk, snapshot
+from tests.support.writes import WRITES
 
 PATIENCE_SECONDS = 60
 
@@ -168,6 +170,41 @@ def test_show_finds_what_a_path_in_the_mount_is(c: Config, rosefs: Cli, mountpoi
                 c.music_source_dir / "Some Name"
             )
         assert rosefs.error("tracks", "show", release).startswith("there is no track")
+
+
+@pytest.mark.usefixtures("need_fuse")
+def test_what_is_done_on_a_mount_is_in_the_history(
+    c: Config, mountpoint: Path, tmp_path: Path, binding: str
+) -> None:
+    release = make_release(c.music_source_dir, "Some Name", album="Album", artist="Artist", date="2020")
+    home = {
+        "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "caches"),
+        "XDG_STATE_HOME": str(tmp_path / "states"),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+    }
+    mount = ("mount", "--yes", c.music_source_dir, mountpoint, "--fuse", binding)
+    with mounting(mountpoint, *mount, environment=home):
+        (mountpoint / "Releases/{NEW} Artist - 2020. Album/01. Track 1.opus").unlink()
+        assert not (release / "01.opus").exists()
+    assert [entry.title for entry in Journal(tmp_path / "states/rosefs").history()] == [
+        "delete 01.opus of Artist - 2020. Album"
+    ]
+
+
+@pytest.mark.usefixtures("need_fuse")
+def test_a_read_only_mount_refuses_every_change(c: Config, rosefs: Cli, mountpoint: Path) -> None:
+    make_release(c.music_source_dir, "Some Name", album="Album", artist="Artist", date="2020")
+    mount = ("-c", rosefs.config, "mount", "--read-only", c.music_source_dir, mountpoint)
+    with mounting(mountpoint, *mount):
+        before = snapshot(c.music_source_dir)
+        for write in WRITES.values():
+            with pytest.raises(OSError, match="Read-only file system"):
+                write(
+                    mountpoint / "Releases/{NEW} Artist - 2020. Album", "01. Track 1.opus", "../!All Tracks"
+                )
+        assert snapshot(c.music_source_dir) == before
 
 
 # Every way to stop it -----------------------------------------------------------------------------------

@@ -1,0 +1,247 @@
+"""Writing without a kernel: identity, names just written, and what is left for later, by a clock that is moved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rosecache.config import Config
+from rosecache.update import update_cache
+from rosefs.library.journal import Journal
+from rosefs.settings import VfsSettings
+from rosefs.vfs.errors import NotEmptyError, ReadOnlyError
+from rosefs.vfs.filesystem import FileSystem
+from rosefs.vfs.later import Later
+from rosefs.vfs.model import Changes
+from tests.support.audio import set_tags
+from tests.support.browsing import Browser, Clock
+from tests.support.library import cached_ids, snapshot
+
+RELEASE = "Releases/LOONA - 2018. Hash"
+SINGLE = "Releases/BLACKPINK - 2016. Square - Single"
+
+
+class Editor(Browser):
+    """A file system that can be changed, and the paths in it."""
+
+    def __init__(self, c: Config, state_dir: Path) -> None:
+        super().__init__(c)
+        self.fs = FileSystem(c, VfsSettings(), journal=Journal(state_dir), clock=self.clock)
+
+    def parent(self, path: str) -> tuple[int, bytes]:
+        directory, _, name = path.rpartition("/")
+        return self.stat(directory).inode, os.fsencode(name)
+
+    def write(self, path: str, data: bytes, *, flush: bool = True) -> None:
+        opened, _ = self.fs.create(*self.parent(path), 0o644, os.O_WRONLY | os.O_TRUNC)
+        self.fs.write(opened.handle, 0, data)
+        if flush:
+            self.fs.flush(opened.handle)
+        self.fs.release(opened.handle)
+
+    def rename(self, old: str, new: str) -> None:
+        self.fs.rename(*self.parent(old), *self.parent(new), 0)
+
+    def unlink(self, path: str) -> None:
+        self.fs.unlink(*self.parent(path))
+
+    def rmdir(self, path: str) -> None:
+        self.fs.rmdir(*self.parent(path))
+
+    def later(self, seconds: float) -> None:
+        """Lets time go by, and has done what is due."""
+        self.clock.advance(seconds)
+        self.fs.run_due()
+
+
+@pytest.fixture(autouse=True)
+def _home_trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def edit(library: Config, tmp_path: Path) -> Iterator[Callable[[Config], Editor]]:
+    """Makes editors, of the library's configuration or another one, and closes them in the end."""
+    made: list[Editor] = []
+
+    def make(c: Config) -> Editor:
+        made.append(Editor(c, tmp_path / "state"))
+        return made[-1]
+
+    yield make
+    for editor in made:
+        editor.fs.close()
+
+
+def test_without_a_journal_nothing_is_changed(browser: Browser, library: Config) -> None:
+    before = snapshot(library.music_source_dir)
+    fs, inode = browser.fs, browser.stat(f"{RELEASE}/01. Track 1.opus").inode
+    parent = browser.stat(RELEASE).inode
+    for attempt in (
+        lambda: fs.create(parent, b"x", 0o644, os.O_WRONLY),
+        lambda: fs.open(inode, os.O_RDWR),
+        lambda: fs.setattr(inode, Changes(size=0)),
+        lambda: fs.mkdir(parent, b"x"),
+        lambda: fs.unlink(parent, b"01. Track 1.opus"),
+        lambda: fs.rmdir(parent, b"x"),
+        lambda: fs.rename(parent, b"01. Track 1.opus", parent, b"x", 0),
+        lambda: fs.setxattr(parent, b"user.rosefs.new", b"true"),
+        lambda: fs.removexattr(parent, b"user.rosefs.new"),
+    ):
+        with pytest.raises(ReadOnlyError):
+            attempt()
+    assert snapshot(library.music_source_dir) == before
+
+
+def test_modes_show_what_can_be_written(
+    browser: Browser, library: Config, edit: Callable[[Config], Editor]
+) -> None:
+    editor = edit(library)
+    for path in (RELEASE, f"{RELEASE}/01. Track 1.opus"):
+        assert not browser.stat(path).mode & 0o222
+        assert editor.stat(path).mode & 0o200
+
+
+def test_a_release_emptied_stays_for_a_moment(library: Config, edit: Callable[[Config], Editor]) -> None:
+    editor = edit(library)
+    with pytest.raises(NotEmptyError):
+        editor.rmdir(SINGLE)
+    editor.unlink(f"{SINGLE}/01. Track 1.mp3")
+    assert [name for name in editor.ls(SINGLE) if not name.startswith(".")] == []
+    editor.later(9)
+    assert editor.exists(SINGLE)
+    editor.later(1)
+    assert not editor.exists(SINGLE)
+    assert len(list((library.music_source_dir / "blackpink").glob(".rose.*.toml"))) == 1
+
+
+def test_a_hidden_datafile_comes_back(library: Config, edit: Callable[[Config], Editor]) -> None:
+    editor = edit(library)
+    (datafile,) = [name for name in editor.ls(RELEASE) if name.startswith(".rose.")]
+    editor.unlink(f"{RELEASE}/{datafile}")
+    assert datafile not in editor.ls(RELEASE)
+    assert not editor.exists(f"{RELEASE}/{datafile}")
+    assert datafile in editor.ls(f"Artists/LOONA/{RELEASE.partition('/')[2]}")
+    editor.later(10)
+    assert datafile in editor.ls(RELEASE)
+
+
+def test_what_is_not_saved_yet_is_shown_in_every_view(
+    library: Config, edit: Callable[[Config], Editor]
+) -> None:
+    editor = edit(library)
+    opened, attributes = editor.fs.create(*editor.parent(f"{RELEASE}/new"), 0o644, os.O_WRONLY)
+    assert editor.fs.write(opened.handle, 3, b"abc") == 3
+    for path in (f"{RELEASE}/new", f"Labels/BlockBerry/{RELEASE.partition('/')[2]}/new"):
+        assert editor.read(path) == b"\0\0\0abc"
+        assert (editor.stat(path).size, editor.stat(path).inode) == (6, attributes.inode)
+    assert not (library.music_source_dir / "loona/new").exists()
+    editor.fs.flush(opened.handle)
+    assert (library.music_source_dir / "loona/new").read_bytes() == b"\0\0\0abc"
+    assert editor.stat(f"{RELEASE}/new").inode == attributes.inode
+    editor.fs.release(opened.handle)
+
+
+def test_without_a_flush_the_last_release_saves(library: Config, edit: Callable[[Config], Editor]) -> None:
+    editor = edit(library)
+    editor.write(f"{RELEASE}/new", b"content", flush=False)
+    editor.fs.close()
+    assert (library.music_source_dir / "loona/new").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("in_tags", [True, False], ids=["ids in tags", "ids in the datafile"])
+@pytest.mark.parametrize("seconds", [0, 8], ids=["at once", "after it got an id of its own"])
+def test_a_file_renamed_over_a_track_becomes_that_track(
+    library: Config, edit: Callable[[Config], Editor], in_tags: bool, seconds: float
+) -> None:
+    c = msgspec.structs.replace(library, write_ids_to_tags=in_tags)
+    update_cache(c)
+    ids, source = cached_ids(c), c.music_source_dir / "loona"
+    editor = edit(c)
+    editor.write(f"{RELEASE}/saved.opus", (source / "02.opus").read_bytes())
+    if seconds:
+        _age(source / "saved.opus")
+        editor.later(seconds)
+    editor.rename(f"{RELEASE}/saved.opus", f"{RELEASE}/01. Track 1.opus")
+    assert cached_ids(c) == ids
+    update_cache(c, force=True)
+    assert cached_ids(c) == ids
+
+
+@pytest.mark.parametrize("in_tags", [True, False], ids=["ids in tags", "ids in the datafile"])
+def test_a_track_stays_itself_whatever_is_written_to_it(
+    library: Config, edit: Callable[[Config], Editor], in_tags: bool
+) -> None:
+    c = msgspec.structs.replace(library, write_ids_to_tags=in_tags)
+    update_cache(c)
+    ids, source = cached_ids(c), c.music_source_dir / "loona"
+    other = (source / "02.opus").read_bytes()
+    edit(c).write(f"{RELEASE}/01. Track 1.opus", other)
+    assert cached_ids(c) == ids
+    if not in_tags:
+        assert (source / "01.opus").read_bytes() == other
+
+
+def _age(path: Path) -> None:
+    """Has an update take a file for one that was left alone: its time lies in the future, which says nothing."""
+    os.utime(path, (4e9, 4e9))
+
+
+def test_writing_on_after_the_source_was_renamed(library: Config, edit: Callable[[Config], Editor]) -> None:
+    c = msgspec.structs.replace(library, rename_source_files=True)
+    update_cache(c)
+    editor = edit(c)
+    path = f"{RELEASE}/01. Track 1.opus"
+    content = editor.read(path)
+    inode = editor.stat(path).inode
+    opened = editor.fs.open(inode, os.O_RDWR)
+    new = library.cache_dir / "new.opus"
+    for album in ("First", "Second"):
+        new.write_bytes(content)
+        set_tags(new, album=album, title=f"Of {album}")
+        editor.fs.setattr(inode, Changes(size=0), opened.handle)
+        editor.fs.write(opened.handle, 0, new.read_bytes())
+        editor.fs.flush(opened.handle)
+        (release,) = c.music_source_dir.glob(f"*{album}")
+        assert sorted(each.name for each in release.glob("*.opus")) == [
+            f"01. Of {album}.opus", "02. Track 2.opus"
+        ]  # fmt: skip
+    editor.fs.release(opened.handle)
+    assert not list(c.music_source_dir.rglob(".in-progress.*"))
+
+
+def test_later_does_what_is_due_once_and_the_rest_at_the_end() -> None:
+    clock = Clock()
+    done: list[object] = []
+    later = Later(clock)
+    later.at(clock() + 5, "a", lambda: done.append("a"))
+    later.at(clock() + 5, "b", lambda: done.append("b"))
+    later.at(clock() + 9, "b", lambda: done.append("b, later"))
+    later.at(clock() + 9, "c", lambda: done.append("c"))
+    later.cancel("c")
+    later.run_due()
+    assert done == []
+    clock.advance(5)
+    later.run_due()
+    later.run_due()
+    assert done == ["a"]
+    later.end()
+    assert done == ["a", "b, later"]
+    later.at(clock(), "d", lambda: done.append("d"))
+    later.run_due(everything=True)
+    assert done == ["a", "b, later"]
+
+
+@pytest.mark.expects_log("something left for later failed")
+def test_a_failure_does_not_keep_from_the_rest() -> None:
+    clock = Clock()
+    done: list[object] = []
+    later = Later(clock)
+    later.at(clock(), "a", lambda: done.append(1 // 0))
+    later.at(clock(), "b", lambda: done.append(2))
+    later.end()
+    assert done == [2]
