@@ -139,9 +139,11 @@ class Directory(ABC):
 
         For gestures of several operations: the names that the next one is about were listed before the first.
         """
-        listing = self.entries()
-        names = {name: node for name, node in listing.names.items() if node.key != without}
+        self.entries()
         with self._lock:
+            listing = self._listing
+            assert listing is not None
+            names = {name: node for name, node in listing.names.items() if node.key != without}
             self._listing = Listing(names, listing.members, listing.generation)
             self._held_until = self.context.clock() + seconds
 

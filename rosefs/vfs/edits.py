@@ -5,9 +5,11 @@ Holds the little that has to be remembered between the operations of one gesture
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 
 from uuid6 import uuid7
 
@@ -82,6 +84,8 @@ class Edits:
         emptied: Releases without tracks that stay until their directory is removed, with what is hidden of them.
         lists_before: What a collage's or playlist's file held before members were removed, by its path, and until
             when that counts as one gesture.
+        list_locks: One for each collage or playlist, by its path: a gesture on its members goes by what is listed, and
+            so must not run beside another one.
         removals: Under what the removals from a release are taken back as one, and until when the next one counts.
     """
 
@@ -95,7 +99,12 @@ class Edits:
     refusing: set[int]
     emptied: dict[str, set[Key]] = field(default_factory=dict)
     lists_before: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+    list_locks: dict[str, threading.Lock] = field(default_factory=dict)
     removals: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def list_lock(self, path: Path) -> threading.Lock:
+        """Returns the lock of gestures on the members of a list, by its file."""
+        return self.list_locks.setdefault(str(path), threading.Lock())
 
     def removal_group(self, release_id: str) -> str:
         """Returns under what a removal from a release is noted: those in quick succession are one ``rm -r``."""

@@ -127,15 +127,22 @@ def move_member(edits: Edits, request: Request) -> None:
     assert node is not None
     assert to is not None
     number = _NUMBER.match(to.name)
-    directory = edits.tree.directory(request.directory)
-    shown = _members(directory)
-    if to.directory != request.directory or number is None or node.key not in {each.key for each in shown}:
+    is_member = node.key.space in (TRACK, MEMBER) or _is_listed_release(node)
+    if to.directory != request.directory or number is None or not is_member:
         raise NotPermittedError(f"{request.name}: only the number of a member can be changed")
-    kind, name = _kind(request.directory), request.directory.value
+    with edits.list_lock(lists.list_path(edits.c, _kind(request.directory), request.directory.value)):
+        _move_locked(edits, request.directory, node, max(1, int(number.group())))
+
+
+def _move_locked(edits: Edits, key: Key, node: Node, wanted: int) -> None:
+    kind, name = _kind(key), key.value
+    directory = edits.tree.directory(key)
+    shown = _members(directory)
     positions = [
         position for position, member in enumerate(_read(edits, kind, name), 1) if not member.missing
     ]
-    wanted = max(1, int(number.group()))
+    if not positions:
+        raise NoEntryError(f"{kind.name} {name} is empty")
     target = positions[wanted - 1] if wanted <= len(positions) else positions[-1]
     lists.move(
         edits.c, edits.journal, kind, name, node.key.id, _position(edits, kind, name, shown, node), target
@@ -144,6 +151,11 @@ def move_member(edits: Edits, request: Request) -> None:
 
 
 def _remove(edits: Edits, key: Key, node: Node) -> None:
+    with edits.list_lock(lists.list_path(edits.c, _kind(key), key.value)):
+        _remove_locked(edits, key, node)
+
+
+def _remove_locked(edits: Edits, key: Key, node: Node) -> None:
     kind, name = _kind(key), key.value
     directory = edits.tree.directory(key)
     path = lists.list_path(edits.c, kind, name)
@@ -182,14 +194,20 @@ def _members(directory: Directory) -> list[Node]:
     return [
         node
         for node in directory.entries().names.values()
-        if node.key.space in (TRACK, MEMBER)
-        or (isinstance(node, DirectoryNode) and node.key.entity != ALL_TRACKS)
+        if node.key.space in (TRACK, MEMBER) or _is_listed_release(node)
     ]
+
+
+def _is_listed_release(node: Node) -> bool:
+    return isinstance(node, DirectoryNode) and node.key.entity != ALL_TRACKS
 
 
 def _position(edits: Edits, kind: Kind, name: str, shown: list[Node], node: Node) -> int:
     """Returns the place in a list's file of something shown: of equal ones, the one with as many before it."""
-    index = [each.key for each in shown].index(node.key)
+    keys = [each.key for each in shown]
+    if node.key not in keys:
+        raise NoEntryError(f"{kind.name} {name} does not show {node.key.id} any more")
+    index = keys.index(node.key)
     number = sum(each.key.id == node.key.id for each in shown[:index])
     places = [place for place, member in enumerate(_read(edits, kind, name), 1) if member.id == node.key.id]
     if number >= len(places):

@@ -35,11 +35,11 @@ class Spool:
 
     def __init__(self, directory: Path, suffix: str, mode: int) -> None:
         """Makes an empty one, with the permissions that the file is to have."""
-        self.path = directory / f"{SPOOL_PREFIX}{secrets.token_hex(8)}{suffix[:_LONGEST_SUFFIX]}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._fd = os.open(self.path, flags, mode)
+        self._fd = -1
+        while self._fd < 0:
+            self.path = directory / f"{SPOOL_PREFIX}{secrets.token_hex(8)}{suffix[:_LONGEST_SUFFIX]}"
+            self._fd = _open_claimed(self.path, mode)
         try:
-            claim(self._fd)
             os.fchmod(self._fd, mode)
             self._look()
         except BaseException:
@@ -113,6 +113,24 @@ class Spool:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _open_claimed(path: Path, mode: int) -> int:
+    """Makes a locked file. Returns -1 if recovery took it for an abandoned one before it was locked."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, mode)
+    try:
+        claim(descriptor)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+    except BlockingIOError:
+        pass  # recovery is just about to remove it
+    except BaseException:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return -1
 
 
 def set_times(file: int | bytes, atime: int | None, mtime: int | None) -> None:
