@@ -37,7 +37,10 @@ _PROBLEMS_SHOWN = 5
     help="The library to mount with.",
 )  # fmt: skip
 @click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions that are shown.")
-@click.option("--read-only", is_flag=True, help="Let nobody change anything through the mount.")
+@click.option(
+    "--read-only/--writable", default=True, show_default=True,
+    help="Whether the library can be changed through the mount. Not all of that is there yet.",
+)  # fmt: skip
 @click.option("-y", "--yes", is_flag=True, help="Write ids on a first run without asking.")
 @pass_state
 def mount(
