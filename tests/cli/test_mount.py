@@ -199,7 +199,7 @@ def test_a_read_only_mount_refuses_every_change(
     c: Config, rosefs: Cli, mountpoint: Path, options: tuple[str, ...]
 ) -> None:
     make_release(c.music_source_dir, "Some Name", album="Album", artist="Artist", date="2020")
-    mount = ("-c", rosefs.config, "mount", *options, c.music_source_dir, mountpoint)
+    mount: list[str | Path] = ["-c", rosefs.config, "mount", *options, c.music_source_dir, mountpoint]
     with mounting(mountpoint, *mount):
         before = snapshot(c.music_source_dir)
         for write in WRITES.values():
