@@ -115,14 +115,13 @@ class Draft:
         """Writes bytes. Raises SourceWriteError, also again after it failed before."""
         with self._writing() as spool:
             spool.write(offset, data)
-        self._has_news = True
+            self._has_news = True
 
     def truncate(self, size: int, *, by_opening: bool = False) -> None:
         """Cuts off or extends. By opening alone, nothing is saved before bytes come or the last handle goes."""
         with self._writing(empty=size == 0) as spool:
             spool.truncate(size)
-        if not by_opening:
-            self._has_news = True
+            self._has_news = self._has_news or not by_opening
 
     def set_attributes(self, changes: Changes) -> None:
         """Sets permissions and times of what is not saved yet."""
@@ -158,7 +157,8 @@ class Draft:
             if self._failure is not None:
                 self._give_up(self._failure)
             if self._is_removed:
-                self._discard()
+                if not self.writers:
+                    self._discard()
                 return False
             if self._spool is None and self.is_new:
                 with self._writing():
@@ -176,10 +176,11 @@ class Draft:
             return self.changed_bytes
 
     def remove(self) -> None:
-        """Forgets what is not saved, and what is going to be written: the file has no name any more."""
+        """Has nothing saved any more: the file has no name, and is there as long as it is open."""
         with self._lock:
             self._is_removed = True
-            self._discard()
+            if self._spool is not None:
+                self._spool.unlink()
 
     @contextmanager
     def settled(self) -> Iterator[None]:
@@ -216,9 +217,13 @@ class Draft:
         if not self._is_removed:
             self.path = self._where()
         if self.base is None:
-            return Spool(self.path.parent, self.path.suffix, self.mode)
-        self.starts_empty = empty
-        return Spool.copy_of(self.base.descriptor(), self.path, empty=empty)
+            spool = Spool(self.path.parent, self.path.suffix, self.mode)
+        else:
+            self.starts_empty = empty
+            spool = Spool.copy_of(self.base.descriptor(), self.path, empty=empty)
+        if self._is_removed:
+            spool.unlink()
+        return spool
 
 
 @contextmanager

@@ -218,7 +218,7 @@ class FileSystem(Reading):
             assert isinstance(content, SourceContent)
             path = Path(os.fsdecode(content.path))
             with refused(path):
-                os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK))
+                os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
             keep_cache = self._inodes.opened(inode, content.stamp, content.identity_length)
             draft = self._start(inode, content)
         handle = self._handles.add(FileHandle(inode, draft, writes=True))

@@ -261,7 +261,11 @@ class Reading:
     def _current(self, number: int) -> Inode:
         inode = self._inodes.get(number)
         if not self._tree.is_current(inode.node):
-            inode.node = self._fresh(inode.node)
+            try:
+                inode.node = self._fresh(inode.node)
+            except NoEntryError:
+                if not inode.opens:  # a file that is open has attributes as long as it is
+                    raise
         return inode
 
     def _open(self, node: FileNode) -> Content:

@@ -101,9 +101,13 @@ class Spool:
 
     def discard(self) -> None:
         """Closes and removes the file, unless it has another name by now."""
+        self.unlink()
+        self._close()
+
+    def unlink(self) -> None:
+        """Removes the file, which is there for whoever has it open, unless it has another name by now."""
         with suppress(OSError):  # what cannot be removed now is removed at the next start
             self.path.unlink(missing_ok=True)
-        self._close()
 
     def _look(self) -> None:
         status = os.fstat(self._fd)

@@ -211,11 +211,15 @@ def test_removing_a_track_puts_it_into_the_trash(bench: Workbench, place: str) -
 
 def test_a_name_just_written_can_be_removed(bench: Workbench) -> None:
     before = snapshot(bench.source)
-    with (bench.release / "note").open("wb", buffering=0) as file:
+    with (bench.release / "note").open("w+b", buffering=0) as file:
         file.write(b"never mind")
         os.unlink(bench.release / "note")
         assert "note" not in os.listdir(bench.release)
+        assert snapshot(bench.source) == before
         file.write(b"!")
+        file.seek(0)
+        assert file.read() == b"never mind!"
+        assert os.fstat(file.fileno()).st_size == 11
     wait_for(lambda: snapshot(bench.source) == before)
     assert bench.in_trash() == []
 
