@@ -15,7 +15,7 @@ import pytest
 
 import rosecache
 from rosecache.config import Config
-from rosecache.database import connect
+from rosecache.database import close_connections, connect
 from rosefs.library.journal import Journal
 from tests.support.audio import decoded_md5, make_release
 from tests.support.library import cached_ids, make_list, snapshot
@@ -126,6 +126,7 @@ def working(
             c, directory, binding, state_dir=state_dir, expects_log=expects_log, hard_limit=hard_limit
         ) as mount:
             yield Workbench(c, mount, state_dir, directory / "data" / "Trash")
+    close_connections()  # each library has some files open, and there are hundreds of libraries
 
 
 @pytest.fixture

@@ -142,7 +142,9 @@ def mounted_library(
 
 def wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> None:
     assert process.stdout is not None
-    answered, _, _ = select.select([process.stdout], [], [], HARD_LIMIT)
+    poll = select.poll()  # unlike select, it takes any descriptor of a process that has many files open
+    poll.register(process.stdout, select.POLLIN | select.POLLHUP)
+    answered = poll.poll(HARD_LIMIT * 1000)
     line = process.stdout.readline() if answered else b""
     assert line == b"ready\n", f"the mount did not come up:\n{log_path.read_text()}"
 
