@@ -170,8 +170,11 @@ def test_two_first_scans_at_once_give_each_file_one_id(c: Config, tmp_path: Path
 
 def test_an_interrupt_ends_an_update_soon_and_whole(c: Config) -> None:
     make_library(c, 150, tracks=2)
+    # Whoever runs the tests in the background has them ignore interrupts, and what they start too.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{listen}\n{UPDATE_PROGRAM}"
     scan = subprocess.Popen(
-        [sys.executable, "-c", UPDATE_PROGRAM, str(c.music_source_dir), str(c.cache_dir)],
+        [sys.executable, "-c", program, str(c.music_source_dir), str(c.cache_dir)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     assert scan.stdout is not None
