@@ -12,16 +12,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import tomlkit
 
 from rosecache.config import Config
-from rosefs.fuse.kernel import mount_at
-from rosefs.fuse.mount import UnmountError, unmount
-from tests.support.mounts import Mounted
+from rosefs.fuse.mount import unmount
+from tests.support.mounts import Mounted, end_by_force
 
 PROGRAM = (sys.executable, "-c", "from rosefs.cli.main import main; main()")
 """The command ``rosefs`` with this interpreter, wherever its script is installed."""
@@ -93,7 +92,7 @@ class Rosefs:
             status = process.wait(READY_SECONDS)
         finally:
             watchdog.cancel()
-            _end_by_force(process, mountpoint)
+            end_by_force(process, mountpoint)
         said = log_path.read_text()
         if status != 0 or not _GOOD_NEWS.fullmatch(said):
             raise RuntimeError(f"the mount ended with status {status}, and said:\n{said}")
@@ -105,15 +104,3 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> None:
     line = process.stdout.readline() if answered else b""
     if b"is mounted at" not in line:
         raise RuntimeError(f"the mount did not come up:\n{log_path.read_text()}")
-
-
-def _end_by_force(process: subprocess.Popen[bytes], mountpoint: Path) -> None:
-    """Makes sure that neither the process nor the mount is left; does nothing if both are gone."""
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-    if mount_at(mountpoint) is not None:
-        with suppress(UnmountError):
-            unmount(mountpoint, lazy=True)
-    assert process.stdout is not None
-    process.stdout.close()

@@ -156,14 +156,19 @@ def _end(process: subprocess.Popen[bytes], mountpoint: Path) -> None:
             unmount(mountpoint)
         process.wait(timeout=30)
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        if mount_at(mountpoint) is not None:
-            with suppress(UnmountError):
-                unmount(mountpoint, lazy=True)
-        assert process.stdout is not None
-        process.stdout.close()
+        end_by_force(process, mountpoint)
+
+
+def end_by_force(process: subprocess.Popen[bytes], mountpoint: Path) -> None:
+    """Makes sure that neither the process nor the mount is left; does nothing if both are gone."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    if mount_at(mountpoint) is not None:
+        with suppress(UnmountError):
+            unmount(mountpoint, lazy=True)
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def _check_log(text: str, expected: Sequence[str]) -> None:

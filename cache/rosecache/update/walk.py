@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rosecache.config import Config
-from rosecache.temporary import TEMPORARY_PREFIX
+from rosecache.temporary import IN_PROGRESS_PREFIX, TEMPORARY_PREFIX
 
-IN_PROGRESS = b".in-progress."
-"""What starts with this is being written by somebody: neither scanned nor shown."""
-
+_IN_PROGRESS = IN_PROGRESS_PREFIX.encode()
 _OWN_TEMPORARY = TEMPORARY_PREFIX.encode()
 _MAX_DEPTH = 32
 
@@ -90,7 +88,7 @@ def list_release_directories(c: Config) -> list[bytes]:
 
 def may_be_release(c: Config, name: bytes) -> bool:
     """Tells whether a directory of this name can be a release: not if it is ours, ignored or in progress."""
-    return name not in reserved_names(c) and not name.startswith(IN_PROGRESS)
+    return name not in reserved_names(c) and not name.startswith(_IN_PROGRESS)
 
 
 def reserved_names(c: Config) -> frozenset[bytes]:
@@ -157,7 +155,7 @@ class _Walk:
         with os.scandir(directory) as entries:
             for entry in entries:
                 name = entry.name
-                if name.startswith(IN_PROGRESS):
+                if name.startswith(_IN_PROGRESS):
                     self.leftovers = self.leftovers or name.startswith(_OWN_TEMPORARY)
                 elif entry.is_dir(follow_symlinks=False):
                     below.append(name)
