@@ -1,0 +1,321 @@
+"""Files that are open for writing, and their attributes: everything of the file system that writes bytes.
+
+Safe to call from several threads at once. A write finds out what it means where the file was looked up from the
+table in ``gestures``; what programs write is a ``draft`` until it is saved. No lock of the tree is held while the
+library is edited.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rosecache.config import Config
+from rosefs.library.journal import Journal
+from rosefs.settings import VfsSettings
+from rosefs.vfs.drafts import Draft, refused
+from rosefs.vfs.edits import Edits, Operation, Request
+from rosefs.vfs.errors import (
+    ExistsError,
+    FileSystemError,
+    InvalidRequestError,
+    IsADirectoryFsError,
+    NoEntryError,
+    NotPermittedError,
+    ReadOnlyError,
+)
+from rosefs.vfs.gestures import perform, translated
+from rosefs.vfs.handles import FileHandle, SourceContent
+from rosefs.vfs.inodes import Inode
+from rosefs.vfs.later import Later
+from rosefs.vfs.model import Attributes, Changes, Kernel, NoKernel, OpenFile
+from rosefs.vfs.nodes import DirectoryNode, FileNode, Node
+from rosefs.vfs.reading import Reading
+from rosefs.vfs.release_gestures import save
+from rosefs.vfs.spool import Spool
+
+log = logging.getLogger(__name__)
+
+
+class Writing(Reading):
+    """A library whose files can be written."""
+
+    def __init__(
+        self,
+        c: Config,
+        settings: VfsSettings,
+        *,
+        journal: Journal | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Makes the file system. Reads nothing yet but the end of the change feed.
+
+        Args:
+            c: The configuration of the cache, which is brought up to date by somebody else.
+            settings: What is shown.
+            journal: Where edits are noted; without one, nothing can be changed.
+            clock: Seconds, from any start.
+        """
+        super().__init__(c, settings, clock)
+        self._clock = clock
+        self._kernel: Kernel = NoKernel()
+        self._drafting = threading.Lock()
+        self._later = Later(clock)
+        self._edits: Edits | None = None
+        if journal is not None:
+            self.writable = True
+            self._edits = Edits(
+                c, journal, self._tree, self._overlay, self._later, clock,
+                self._freshness.look, self._handles.refusing_devices,
+            )  # fmt: skip
+
+    def connect(self, kernel: Kernel) -> None:
+        """Takes whom to tell what the kernel must not keep."""
+        self._kernel = kernel
+
+    def run_due(self) -> None:
+        """Does what was left for later and is due by the clock; a thread does so by itself."""
+        self._later.run_due()
+
+    def close(self) -> None:
+        """Does what was left for later, and closes what is still open. Nothing may be asked afterwards."""
+        self._later.end()
+        super().close()
+
+    # Files ----------------------------------------------------------------------------------------------
+
+    def create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
+        """Makes a file and opens it, and counts a lookup of it."""
+        directory = self._directory(parent)
+        request = self._request(directory, name)
+        if request.node is not None:
+            if flags & os.O_EXCL:
+                raise ExistsError(request.name)
+            found = self.lookup(parent, name)
+            try:
+                opened = self.open(found.inode, flags)
+            except FileSystemError:
+                self.forget(found.inode, 1)
+                raise
+            return opened, self.getattr(found.inode)
+        node = perform(self._editing(), Operation.CREATE, request)
+        assert isinstance(node, FileNode)
+        self._overlay.write(node.release_id, request.name, node, lasting=True)
+        inode = self._inodes.remember(node)
+        inode.through = directory.key
+        self._inodes.opened_draft(inode)
+        draft = self._start(inode, None, mode=mode & 0o777 | 0o600)
+        handle = self._handles.add(FileHandle(inode, draft, writes=True))
+        return OpenFile(handle, keep_cache=True), self._attributes(inode, directory.key)
+
+    def open(self, inode: int, flags: int) -> OpenFile:
+        """Opens a file. Raises as for reading, and NotPermittedError, AccessDeniedError, SourceWriteError."""
+        reads_only, truncates = flags & os.O_ACCMODE == os.O_RDONLY, bool(flags & os.O_TRUNC)
+        if reads_only and not truncates:
+            return self._open_to_read(inode)
+        self._editing()
+        self._freshness.check()
+        opened = self._current(inode)
+        self._expect(opened, Operation.TRUNCATE if truncates else Operation.WRITE)
+        if reads_only:
+            self._truncate(opened, 0, None)
+            return self._open_to_read(inode)
+        handle, draft = self._open_to_write(opened)
+        if truncates:
+            try:
+                draft.truncate(0, by_opening=True)
+            except FileSystemError:
+                self.release(handle.handle)
+                raise
+        return handle
+
+    def _open_to_write(self, inode: Inode) -> tuple[OpenFile, Draft]:
+        keep_cache, draft = True, inode.draft
+        if draft is not None and draft.shown() is not None:
+            self._inodes.opened_draft(inode)
+            draft.begin(None)
+        else:
+            node = inode.node
+            assert isinstance(node, FileNode)
+            content = self._open(node)
+            assert isinstance(content, SourceContent)
+            path = Path(os.fsdecode(content.path))
+            with refused(path):
+                os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+            keep_cache = self._inodes.opened(inode, content.stamp, content.identity_length)
+            draft = self._start(inode, content)
+        handle = self._handles.add(FileHandle(inode, draft, writes=True))
+        return OpenFile(handle, keep_cache), draft
+
+    def write(self, handle: int, offset: int, data: bytes) -> int:
+        """Writes bytes, and returns how many. Raises SourceWriteError, and then the old file stays."""
+        opened = self._handles.get(handle, FileHandle)
+        if opened.inode.draft is None:
+            raise ReadOnlyError("this file is open for reading")
+        opened.inode.draft.write(offset, data)
+        return len(data)
+
+    def fsync(self, handle: int) -> None:
+        """Has what was written flushed to the disk."""
+        draft = self._handles.get(handle, FileHandle).inode.draft
+        if draft is not None:
+            draft.sync()
+
+    def is_clean(self, handle: int) -> bool:
+        """Tells whether closing a file has nothing to save."""
+        opened = self._handles.get(handle, FileHandle)
+        return not opened.writes or opened.inode.draft is None or opened.inode.draft.is_clean
+
+    def flush(self, handle: int) -> None:
+        """Saves what was written, when a program closes a file. Raises what saving does."""
+        opened = self._handles.get(handle, FileHandle)
+        if opened.writes and opened.inode.draft is not None:
+            self._save(opened.inode, opened.inode.draft.flush)
+
+    def release(self, handle: int) -> None:
+        """Closes a file for good. No program waits for this, so what is not saved yet is saved in a moment."""
+        opened = self._handles.get(handle, FileHandle)
+        draft = opened.inode.draft
+        if opened.writes and draft is not None and draft.end() and not draft.is_clean:
+            self._later.at(
+                self._clock(), ("save", handle), lambda: self._save_late(handle, opened.inode, draft)
+            )
+        else:
+            super().release(handle)
+
+    def _save_late(self, handle: int, inode: Inode, draft: Draft) -> None:
+        try:
+            if not draft.writers:
+                self._save(inode, draft.save)
+        except FileSystemError as error:
+            log.warning("what was written to %s could not be saved: %s", draft.path, error)
+        finally:
+            super().release(handle)
+
+    def setattr(self, inode: int, changes: Changes, handle: int | None = None) -> Attributes:
+        """Sets size, times or permissions of a file, or times and permissions of a release's directory."""
+        edits = self._editing()
+        self._freshness.check()
+        found = self._current(inode)
+        uid, gid = self._owner
+        if changes.uid not in (None, uid) or changes.gid not in (None, gid):
+            raise NotPermittedError("files belong to whoever mounted")
+        if changes.size is not None:
+            self._truncate(found, changes.size, handle)
+        if changes.has_others:
+            request = self._request_of(found, changes)
+            draft = found.draft
+            if draft is not None and draft.shown() is not None:
+                perform(edits, Operation.SET_ATTRIBUTES, replace(request, changes=None))
+                draft.set_attributes(changes)
+            else:
+                perform(edits, Operation.SET_ATTRIBUTES, request)
+                if draft is not None:
+                    draft.rebase()
+        return self._attributes(self._current(inode))
+
+    # Helpers --------------------------------------------------------------------------------------------
+
+    def _editing(self) -> Edits:
+        if self._edits is None:
+            raise ReadOnlyError("this file system is read-only")
+        return self._edits
+
+    def _request(self, directory: DirectoryNode, name: bytes, *, to: Request | None = None) -> Request:
+        self._editing()
+        self._freshness.check()
+        try:
+            text = name.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequestError(f"{os.fsdecode(name)!r} is not UTF-8") from error
+        node: Node | None
+        try:
+            node = self._find(directory, name)
+        except NoEntryError:
+            node = None
+        return Request(directory.key, text, node, to)
+
+    def _request_of(self, inode: Inode, changes: Changes | None = None) -> Request:
+        node = inode.node
+        directory = node.key.parent if isinstance(node, DirectoryNode) else inode.through
+        if directory is None:
+            raise NotPermittedError(f"{node.key} was never looked up")
+        return Request(directory, str(node.key), node, changes=changes)
+
+    def _expect(self, inode: Inode, operation: Operation) -> None:
+        """Makes sure that an operation on a file is a gesture where it was looked up."""
+        if not isinstance(inode.node, FileNode):
+            raise IsADirectoryFsError(f"{inode.node.key} is a directory")
+        perform(self._editing(), operation, self._request_of(inode))
+
+    def _start(self, inode: Inode, content: SourceContent | None, *, mode: int = 0o644) -> Draft:
+        """Returns the draft of an open file, which is begun if there is none, with one more writer."""
+
+        def save_it(draft: Draft, spool: Spool) -> SourceContent:
+            now = inode.node if draft.is_new else self._fresh(inode.node)
+            assert isinstance(now, FileNode)
+            saved: SourceContent | None = None
+            with translated():
+                saved = save(self._editing(), draft, spool, now)
+            assert saved is not None
+            return saved
+
+        def where() -> Path:
+            now = self._fresh(inode.node)
+            assert isinstance(now, FileNode)
+            return Path(os.fsdecode(now.path))
+
+        with self._drafting:
+            if inode.draft is None:
+                inode.draft = Draft(where, content, save_it, mode=mode)
+            inode.draft.begin(content)
+            return inode.draft
+
+    def _save(self, inode: Inode, saving: Callable[[], bool]) -> None:
+        """Saves a draft, and has the kernel forget what is not true."""
+        draft = inode.draft
+        assert draft is not None
+        was_new, was_saved = draft.is_new, draft.shown() is None
+        try:
+            stale = saving()
+        except FileSystemError:
+            if was_new:
+                self._overlay.drop(inode.node.key)
+            self._kernel.drop_pages(inode.number)
+            raise
+        base = draft.base
+        if draft.shown() is None and not was_saved and base is not None:
+            written = self._overlay.resolve(inode.node.key)
+            if isinstance(written, FileNode) and written.key == inode.node.key:
+                written.size, written.mtime = base.size, base.mtime
+                self._overlay.settle(written.key)
+            self._editing().look()
+            inode.stamp = base.stamp
+        if stale:
+            self._kernel.drop_pages(inode.number)
+
+    def _truncate(self, inode: Inode, size: int, handle: int | None) -> None:
+        self._expect(inode, Operation.TRUNCATE)
+        draft = inode.draft
+        if draft is not None and draft.writers:
+            # Without a handle it may be the second half of an open with O_TRUNC.
+            draft.truncate(size, by_opening=handle is None and size == 0)
+            return
+        opened, draft = self._open_to_write(inode)
+        try:
+            draft.truncate(size)
+            self.flush(opened.handle)
+            assert inode.stamp is not None
+            inode.stamp = (*inode.stamp[:2], -1, -1)  # what the kernel has of it may be older: not to be kept
+        finally:
+            self.release(opened.handle)
+
+
+def missing(name: bytes) -> NoEntryError:
+    """Returns the error that there is no such name."""
+    return NoEntryError(os.fsdecode(name))
