@@ -6,7 +6,9 @@ import logging
 
 import click
 
-PACKAGES = ("rosecache", "rosefs")
+from rosefs.fuse.library_logs import LOGGERS
+
+PACKAGES = ("rosecache", "rosefs", *LOGGERS)
 """Whose log records are shown."""
 
 COMMANDS_LOGGER = "rosefs.cli"

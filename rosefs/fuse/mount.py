@@ -18,6 +18,7 @@ from pathlib import Path
 from rosefs.fuse.checks import check_allow_other, check_device, check_mountpoint, fusermount
 from rosefs.fuse.errors import BindingMissingError, MountError, UnmountError
 from rosefs.fuse.kernel import SUBTYPE, mount_at, raise_max_background, users_of
+from rosefs.fuse.library_logs import quiet_about_dropped_requests
 from rosefs.fuse.operations import Operations
 from rosefs.fuse.translation import Serve, Timeouts
 
@@ -158,7 +159,8 @@ def serve(
             os.kill(os.getpid(), signal.SIGTERM)
 
     start: Serve = importlib.import_module(chosen.room).serve
-    start(filesystem, resolved, _kernel_options(chosen, options), options.timeouts, ready)
+    with quiet_about_dropped_requests():
+        start(filesystem, resolved, _kernel_options(chosen, options), options.timeouts, ready)
     if failures:
         raise failures[0]
 

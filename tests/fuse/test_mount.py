@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from rosefs.fuse import checks, kernel
 from rosefs.fuse.kernel import mount_at
+from rosefs.fuse.library_logs import quiet_about_dropped_requests
 from rosefs.fuse.mount import (
     BINDINGS,
     BindingMissingError,
@@ -26,7 +28,7 @@ from rosefs.fuse.mount import (
     serve,
     unmount,
 )
-from tests.support.memory_tree import Content, MemoryTree
+from tests.support.memory_tree import Content, LateTree, MemoryTree
 from tests.support.mounts import HARD_LIMIT, REPOSITORY, Mounted, mounted, start_serving
 
 CONTENT: dict[str, Content] = {"song": b"la", "sub": {"file": b"x"}}
@@ -202,6 +204,36 @@ def test_what_on_ready_raises_ends_the_mount(tmp_path: Path, binding: str, need_
     assert ran.returncode == 1
     assert ran.stderr.endswith("ZeroDivisionError: division by zero\n")
     assert mount_at(tmp_path / "mnt") is None
+
+
+def test_an_answer_that_comes_after_the_unmount_is_no_error(
+    tmp_path: Path, binding: str, need_fuse: None
+) -> None:
+    tree = partial(LateTree, CONTENT, mountpoint=tmp_path / "mnt")
+    with mounted(tree, tmp_path, binding, log_level=logging.DEBUG) as mount:
+        os.listdir(mount.path)  # the directory is closed without anybody waiting for it
+        unmount(mount.path)
+        assert mount.process.wait(HARD_LIMIT) == 0
+    assert re.search(
+        rf"^DEBUG {binding}: fuse_releasedir\(\): fuse_reply_\* failed with No such",
+        mount.log(),
+        re.MULTILINE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "argument"),
+    [
+        ("fuse_read(): fuse_reply_* failed with %s", "Invalid argument"),
+        ("Failed to submit invalidate_entry request: %s", "No such file or directory"),
+    ],
+)
+def test_other_errors_of_the_libraries_stay_errors(
+    binding: str, message: str, argument: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with quiet_about_dropped_requests():
+        logging.getLogger(binding).error(message, argument)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 def test_the_kernel_is_told_how_many_read_aheads_to_have_under_way(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
+from rosefs.fuse.kernel import mount_at
 from rosefs.vfs.errors import (
     BadHandleError,
     IsADirectoryFsError,
@@ -251,3 +253,16 @@ class StallingTree(MemoryTree):
         if data.startswith(self.SLOW):
             os.close(os.open(self._gate, os.O_RDONLY))
         return data
+
+
+class LateTree(MemoryTree):
+    """A tree that is done with closing a directory only when it is not mounted any more."""
+
+    def __init__(self, content: Mapping[str, Content], *, mountpoint: Path) -> None:
+        super().__init__(content)
+        self._mountpoint = mountpoint
+
+    def releasedir(self, handle: int) -> None:
+        while mount_at(self._mountpoint) is not None:
+            time.sleep(0.01)
+        super().releasedir(handle)

@@ -6,6 +6,7 @@ every request on it fail. What the process logs as a warning or worse fails the 
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
 import select
@@ -68,6 +69,7 @@ def start_serving(
     options: MountOptions,
     log_path: Path,
     prefix: Sequence[str] = (),
+    log_level: int = logging.INFO,
 ) -> subprocess.Popen[bytes]:
     """Starts the process that mounts and serves, by way of the command ``prefix`` if given, and returns."""
     command = [*prefix, sys.executable, "-m", "tests.support.serve", binding, str(mountpoint)]
@@ -77,7 +79,7 @@ def start_serving(
         )
     assert process.stdin is not None
     with process.stdin as pipe:
-        pickle.dump((make, options), pipe)
+        pickle.dump((make, options, log_level), pipe)
     return process
 
 
@@ -91,6 +93,7 @@ def mounted(
     read_only: bool = True,
     expects_log: Sequence[str] = (),
     hard_limit: float = HARD_LIMIT,
+    log_level: int = logging.INFO,
 ) -> Iterator[Mounted]:
     """Mounts a tree at ``tmp_path / "mnt"`` while the block runs.
 
@@ -102,12 +105,15 @@ def mounted(
         read_only: Whether the kernel itself refuses to change anything.
         expects_log: Patterns of the lines that may, and must, be logged as a warning or worse.
         hard_limit: Seconds until the process is killed; more than the usual for a mount that many tests share.
+        log_level: From which level on the process logs.
     """
     mountpoint, source, log_path = tmp_path / "mnt", tmp_path / "source", tmp_path / "serve.log"
     mountpoint.mkdir(exist_ok=True)
     source.mkdir(exist_ok=True)
     options = MountOptions(source=source, read_only=read_only, timeouts=timeouts or Timeouts())
-    process = start_serving(make, mountpoint, binding, options=options, log_path=log_path)
+    process = start_serving(
+        make, mountpoint, binding, options=options, log_path=log_path, log_level=log_level
+    )
     watchdog = threading.Timer(hard_limit, process.kill)
     watchdog.start()
     try:

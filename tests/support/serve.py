@@ -1,8 +1,8 @@
 """Serves a tree in a process of its own: ``python -m tests.support.serve BINDING MOUNTPOINT``.
 
-Reads a pickle from standard input: a function that makes the tree, and the options. Prints ``ready`` once
-the mount answers, and logs to standard error. Ends with status 0 after an unmount or a signal, and with 2 if
-the mount is refused. ``tests.support.mounts`` starts it.
+Reads a pickle from standard input: a function that makes the tree, the options, and from which level on to
+log. Prints ``ready`` once the mount answers, and logs to standard error. Ends with status 0 after an unmount
+or a signal, and with 2 if the mount is refused. ``tests.support.mounts`` starts it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from rosefs.fuse.mount import MountError, MountOptions, serve
 
 
 def main(binding: str, mountpoint: str) -> int:
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    make, options = pickle.load(sys.stdin.buffer)
+    make, options, level = pickle.load(sys.stdin.buffer)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level)
     assert isinstance(options, MountOptions)
 
     def on_ready() -> None:
