@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from rosefs.fuse.errors import BindingMissingError, MountError, UnmountError
 from rosefs.fuse.kernel import SUBTYPE, mount_at, raise_max_background, users_of
 from rosefs.fuse.library_logs import quiet_about_dropped_requests
 from rosefs.fuse.operations import Operations
-from rosefs.fuse.translation import Serve, Timeouts
+from rosefs.fuse.translation import Companion, Serve, Timeouts
 
 __all__ = [
     "AUTO",
@@ -127,6 +127,7 @@ def serve(
     binding: str = AUTO,
     options: MountOptions,
     on_ready: Callable[[], None],
+    companions: Sequence[Companion] = (),
 ) -> None:
     """Mounts a tree and serves it until it is unmounted, or SIGINT, SIGTERM or SIGHUP comes.
 
@@ -140,6 +141,7 @@ def serve(
         options: How to mount.
         on_ready: Called once the mount answers, maybe in another thread; must not touch the mount. What it
             raises ends the mount and is raised here.
+        companions: What runs beside the mount from then on, on trio, and is cancelled when the mount ends.
 
     Raises:
         MountError: It cannot be mounted; the text says why and what to do.
@@ -160,7 +162,7 @@ def serve(
 
     start: Serve = importlib.import_module(chosen.room).serve
     with quiet_about_dropped_requests():
-        start(filesystem, resolved, _kernel_options(chosen, options), options.timeouts, ready)
+        start(filesystem, resolved, _kernel_options(chosen, options), options.timeouts, ready, companions)
     if failures:
         raise failures[0]
 

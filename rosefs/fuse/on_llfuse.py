@@ -16,10 +16,11 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import llfuse
 
 from rosefs.fuse.checks import explaining_refusal
+from rosefs.fuse.companions import companions_in_thread
 from rosefs.fuse.errnos import errno_for
 from rosefs.fuse.llfuse_signals import stopping_on_signals
 from rosefs.fuse.operations import Operations
-from rosefs.fuse.translation import Timeouts, changes_of, fill_absent, fill_entry, fill_statvfs
+from rosefs.fuse.translation import Companion, Timeouts, changes_of, fill_absent, fill_entry, fill_statvfs
 from rosefs.vfs.errors import NoAttributeError, NoEntryError, NotPermittedError, ReadOnlyError
 from rosefs.vfs.model import Attributes, OpenFile
 
@@ -251,13 +252,15 @@ def serve(
     options: frozenset[str],
     timeouts: Timeouts,
     on_ready: Callable[[], None],
+    companions: Sequence[Companion],
 ) -> None:
     """Mounts and serves a tree: see ``translation.Serve``."""
-    with stopping_on_signals() as begin_stopping:
+    with companions_in_thread(companions) as begin_companions, stopping_on_signals() as begin_stopping:
 
         def start() -> None:
             begin_stopping()
             on_ready()
+            begin_companions()
 
         handlers = Handlers(tree, timeouts, start)
         with explaining_refusal(mountpoint):

@@ -21,10 +21,12 @@ import pyfuse3
 import trio
 
 from rosefs.fuse.checks import explaining_refusal
+from rosefs.fuse.companions import run_companions
 from rosefs.fuse.errnos import errno_for
 from rosefs.fuse.operations import Operations
 from rosefs.fuse.translation import (
     STOP_SIGNALS,
+    Companion,
     Timeouts,
     changes_of,
     fill_absent,
@@ -262,9 +264,10 @@ def serve(
     options: frozenset[str],
     timeouts: Timeouts,
     on_ready: Callable[[], None],
+    companions: Sequence[Companion],
 ) -> None:
     """Mounts and serves a tree: see ``translation.Serve``."""
-    trio.run(_serve, tree, mountpoint, options, timeouts, on_ready)
+    trio.run(_serve, tree, mountpoint, options, timeouts, on_ready, companions)
 
 
 async def _serve(
@@ -273,6 +276,7 @@ async def _serve(
     options: frozenset[str],
     timeouts: Timeouts,
     on_ready: Callable[[], None],
+    companions: Sequence[Companion],
 ) -> None:
     handlers = Handlers(tree, timeouts)
     # Signals first: one that came between mounting and this would leave a dead mount.
@@ -282,7 +286,7 @@ async def _serve(
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_terminate_on, signals)
-                nursery.start_soon(_announce, handlers.started, on_ready)
+                nursery.start_soon(_accompany, handlers.started, on_ready, companions)
                 await pyfuse3.main(max_tasks=MAX_REQUESTS)
                 nursery.cancel_scope.cancel()
         finally:
@@ -295,6 +299,9 @@ async def _terminate_on(signals: AsyncIterator[int]) -> None:
         pyfuse3.terminate()
 
 
-async def _announce(started: trio.Event, on_ready: Callable[[], None]) -> None:
+async def _accompany(
+    started: trio.Event, on_ready: Callable[[], None], companions: Sequence[Companion]
+) -> None:
     await started.wait()
     on_ready()
+    await run_companions(companions)

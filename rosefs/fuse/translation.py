@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -46,11 +46,16 @@ class Timeouts:
     """That a name is not there."""
 
 
+Companion = Callable[[], Awaitable[None]]
+"""What runs beside a mount, on trio, until it is done, or cancelled when the mount ends. Must not touch the mount."""
+
+
 class Serve(Protocol):
     """How a binding is started: mounts, calls ``on_ready`` once requests are answered, and serves.
 
     Returns after an unmount from outside or one of ``STOP_SIGNALS``, with nothing mounted any more. To be
-    called in the main thread. ``on_ready`` may be called in another one, and must not touch the mount.
+    called in the main thread. ``on_ready`` may be called in another one, and must not touch the mount. The
+    companions run from then until the mount ends.
 
     Raises:
         MountError: The mount was refused.
@@ -63,6 +68,7 @@ class Serve(Protocol):
         options: frozenset[str],
         timeouts: Timeouts,
         on_ready: Callable[[], None],
+        companions: Sequence[Companion],
     ) -> None: ...
 
 

@@ -22,6 +22,7 @@ from rosecache.config import Config
 from rosefs.fuse.kernel import mount_at
 from rosefs.fuse.mount import MountOptions, Timeouts, UnmountError, unmount
 from rosefs.fuse.operations import Operations
+from rosefs.fuse.translation import Companion
 from rosefs.library.journal import Journal
 from rosefs.settings import VfsSettings
 from rosefs.vfs.filesystem import FileSystem
@@ -70,6 +71,7 @@ def start_serving(
     log_path: Path,
     prefix: Sequence[str] = (),
     log_level: int = logging.INFO,
+    companions: Sequence[Companion] = (),
 ) -> subprocess.Popen[bytes]:
     """Starts the process that mounts and serves, by way of the command ``prefix`` if given, and returns."""
     command = [*prefix, sys.executable, "-m", "tests.support.serve", binding, str(mountpoint)]
@@ -79,7 +81,7 @@ def start_serving(
         )
     assert process.stdin is not None
     with process.stdin as pipe:
-        pickle.dump((make, options, log_level), pipe)
+        pickle.dump((make, options, log_level, companions), pipe)
     return process
 
 
@@ -94,6 +96,7 @@ def mounted(
     expects_log: Sequence[str] = (),
     hard_limit: float = HARD_LIMIT,
     log_level: int = logging.INFO,
+    companions: Sequence[Companion] = (),
 ) -> Iterator[Mounted]:
     """Mounts a tree at ``tmp_path / "mnt"`` while the block runs.
 
@@ -106,14 +109,15 @@ def mounted(
         expects_log: Patterns of the lines that may, and must, be logged as a warning or worse.
         hard_limit: Seconds until the process is killed; more than the usual for a mount that many tests share.
         log_level: From which level on the process logs.
+        companions: What runs beside the mount, in that process.
     """
     mountpoint, source, log_path = tmp_path / "mnt", tmp_path / "source", tmp_path / "serve.log"
     mountpoint.mkdir(exist_ok=True)
     source.mkdir(exist_ok=True)
     options = MountOptions(source=source, read_only=read_only, timeouts=timeouts or Timeouts())
     process = start_serving(
-        make, mountpoint, binding, options=options, log_path=log_path, log_level=log_level
-    )
+        make, mountpoint, binding, options=options, log_path=log_path, log_level=log_level, companions=companions
+    )  # fmt: skip
     watchdog = threading.Timer(hard_limit, process.kill)
     watchdog.start()
     try:

@@ -1,8 +1,8 @@
 """Serves a tree in a process of its own: ``python -m tests.support.serve BINDING MOUNTPOINT``.
 
-Reads a pickle from standard input: a function that makes the tree, the options, and from which level on to
-log. Prints ``ready`` once the mount answers, and logs to standard error. Ends with status 0 after an unmount
-or a signal, and with 2 if the mount is refused. ``tests.support.mounts`` starts it.
+Reads a pickle from standard input: a function that makes the tree, the options, from which level on to log, and
+what runs beside the mount. Prints ``ready`` once the mount answers, and logs to standard error. Ends with
+status 0 after an unmount or a signal, and with 2 if the mount is refused. ``tests.support.mounts`` starts it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rosefs.fuse.mount import MountError, MountOptions, serve
 
 
 def main(binding: str, mountpoint: str) -> int:
-    make, options, level = pickle.load(sys.stdin.buffer)
+    make, options, level, companions = pickle.load(sys.stdin.buffer)
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level)
     assert isinstance(options, MountOptions)
 
@@ -25,7 +25,9 @@ def main(binding: str, mountpoint: str) -> int:
         sys.stdout.flush()
 
     try:
-        serve(make(), Path(mountpoint), binding=binding, options=options, on_ready=on_ready)
+        serve(
+            make(), Path(mountpoint), binding=binding, options=options, on_ready=on_ready, companions=companions
+        )  # fmt: skip
     except MountError as error:
         sys.stderr.write(f"{error}\n")
         return 2
