@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,14 +72,21 @@ class Hands:
 
     def create_tree(self, path: Path, source: Path, temporary: Path, progress: Progress) -> None:
         """Makes a directory as a copy of another one, under a temporary path that must not be there yet."""
-        with self._doing(Created(path=path, digest=None, temporary=temporary)):
-            temporary.mkdir(mode=0o700)
-            try:
-                copy_tree(source, temporary, progress)
+        self.create_directory(path, temporary, lambda directory: copy_tree(source, directory, progress))
+
+    def create_directory(self, path: Path, temporary: Path, fill: Callable[[Path], None]) -> None:
+        """Makes a directory of what ``fill`` puts, flushed, into a temporary one that must not be there yet."""
+        is_ours = False
+        try:
+            with self._doing(Created(path=path, digest=None, temporary=temporary)):
+                temporary.mkdir(mode=0o700)
+                is_ours = True
+                fill(temporary)
                 rename_new(temporary, path)
-            except BaseException:
+        except BaseException:
+            if is_ours:  # and only now, since as long as it is there, what is at the path is somebody else's
                 shutil.rmtree(temporary, ignore_errors=True)
-                raise
+            raise
 
     def replace(self, path: Path, content: Content, *, expected: str | None = None) -> None:
         """Gives a file other content; owner, mode and extended attributes stay. Does nothing if it is the same.

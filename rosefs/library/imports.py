@@ -81,15 +81,15 @@ def _import_as(
     path = c.music_source_dir / name
     title = f"import {name}"
     trashed = None
-    with editing(c, journal, title, Touched([os.fsencode(name)]), force=True) as edit:
-        try:
+    try:
+        with editing(c, journal, title, Touched([os.fsencode(name)]), force=True) as edit:
             if move and _renamed(edit, source, path):
                 return path, None
             edit.create_tree(path, source, _temporary(c, name), progress)
-        except FileExistsError:
-            return None
-        if move:
-            trashed = edit.trash(source)
+            if move:
+                trashed = edit.trash(source)
+    except FileExistsError:
+        return None
     return path, trashed
 
 

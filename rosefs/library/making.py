@@ -14,7 +14,17 @@ from rosecache.tags.journal import claim, flush_directory
 from rosefs.library.errors import JournalError
 from rosefs.library.files import CHUNK
 from rosefs.library.hands import Hands, take_back
-from rosefs.library.steps import Cancelled, Done, Header, Line, Step, encode_line, was_done, without_detours
+from rosefs.library.steps import (
+    Cancelled,
+    Created,
+    Done,
+    Header,
+    Line,
+    Step,
+    encode_line,
+    was_done,
+    without_detours,
+)
 from rosefs.library.trash import Trashed as InTrash
 
 SUFFIX = ".jsonl"
@@ -59,6 +69,10 @@ class Edit(Hands):
         self._about_to(step)
         try:
             yield
+        except OSError:
+            # What is at the path of something that could not be made is somebody else's.
+            self._settle(failed=isinstance(step, Created))
+            raise
         except BaseException:
             self._settle()
             raise
@@ -70,12 +84,12 @@ class Edit(Hands):
             self._steps.append(self._pending)
             self._pending = None
 
-    def _settle(self) -> None:
+    def _settle(self, *, failed: bool = False) -> None:
         """Finds out whether a step that did not end well was done all the same, and notes it if it was not."""
         step, self._pending = self._pending, None
         if step is None:
             return
-        if was_done(step):
+        if not failed and was_done(step):
             self._steps.append(step)
         else:
             self._write(Cancelled())

@@ -65,7 +65,7 @@ class Created(Line, frozen=True, kw_only=True):
     digest: str | None
     """Of a file's content; None for a directory."""
     temporary: Path | None = None
-    """Where a directory was while it was not whole."""
+    """Where a directory is while it is not whole."""
 
 
 class Replaced(Line, frozen=True, kw_only=True):
@@ -172,7 +172,8 @@ def was_done(step: Step) -> bool | None:
         case Restored():
             done, undone = os.path.lexists(step.at.original), problem_of(step.at) is None
         case Created():
-            undone = not os.path.lexists(step.path)
+            in_making = step.temporary is not None and os.path.lexists(step.temporary)
+            undone = in_making or not os.path.lexists(step.path)
             done = not undone and digest_if_file(step.path) == step.digest
         case Replaced():
             file = Path(os.path.realpath(step.path))

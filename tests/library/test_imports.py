@@ -16,6 +16,7 @@ from rosefs.library import files, hands
 from rosefs.library.errors import ImportRefusedError, InvalidNameError, TrashError
 from rosefs.library.imports import import_release
 from rosefs.library.journal import Journal
+from rosefs.library.undo import undo
 from tests.support.audio import make_release
 from tests.support.disks import fill_disk
 from tests.support.library import check_cache, ids_on_disk, snapshot
@@ -125,9 +126,13 @@ def test_somebody_who_was_faster_keeps_the_name(
     monkeypatch.setattr(hands, "copy_tree", interfere)
     imported = import_release(library, journal, album)
     assert imported.path.name == "An Album [2]"
-    assert len(list((library.music_source_dir / "An Album").glob("*.opus"))) == 1
+    assert len(journal.history()) == 1
     assert not list(library.music_source_dir.glob(".in-progress.*"))
+    update_cache(library)
     check_cache(library)
+    undo(library, journal)
+    assert not imported.path.exists()
+    assert len(list((library.music_source_dir / "An Album").glob("*.opus"))) == 1
 
 
 def test_nothing_is_seen_of_a_release_before_it_is_whole(

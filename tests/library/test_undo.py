@@ -371,6 +371,19 @@ def test_recovery_takes_back_what_was_cut_off_and_nothing_else(
     assert recover(c, journal) == []
 
 
+def test_a_directory_of_the_name_of_one_that_was_not_finished_is_somebody_elses(
+    c: Config, journal: Journal, place: Path
+) -> None:
+    kill_during("tree", "after", place, journal)
+    (place / "t").mkdir()
+    (place / "t" / "theirs").write_bytes(b"theirs")
+    (outcome,) = recover(c, journal)
+    assert not isinstance(outcome, UndoError)
+    assert (place / "t" / "theirs").read_bytes() == b"theirs"
+    assert not (place / ".in-progress.t").exists()
+    assert (place / "first").exists()
+
+
 def test_recovery_says_what_has_changed_too_much(c: Config, journal: Journal, place: Path) -> None:
     kill_during("trash", "after", place, journal)
     (place / "second").write_bytes(b"somebody else's")
