@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mutagen import FileType
 from mutagen.flac import FLAC, Picture
@@ -139,6 +140,20 @@ def open_vorbis(path: Path) -> FileType:
     if b"\x01vorbis" in head:
         return OggVorbis(path)
     return OggFLAC(path) if b"\x7fFLAC" in head else FLAC(path)
+
+
+def texts_by_mutagen(path: Path) -> Mapping[str, list[str]]:
+    """Returns all texts by the names of the kind of tag, as mutagen finds them without any help of ours."""
+    if path.suffix == ".mp3":
+        return {key: list(map(str, getattr(frame, "text", ()))) for key, frame in ID3(path).items()}
+    if path.suffix == ".m4a":
+        tags: Mapping[str, Any] = MP4(path).tags or {}
+        return {
+            key: [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in found]
+            for key, found in tags.items()
+        }
+    audio = open_vorbis(path)
+    return {key: list(audio[key]) for key in audio}
 
 
 def set_picture(path: Path, picture: bytes) -> None:

@@ -147,3 +147,15 @@ VARIANTS: Mapping[str, Builder] = {
     "flac, no padding": _tight("flac"),
     "flac, no tag": _bare("flac"),
 }
+
+KINDS = (
+    "mp3, ID3v2.2",
+    "mp3, ID3v2.3",
+    "mp3, ID3v2.4",
+    "m4a, moov last",
+    "ogg vorbis",
+    "ogg opus",
+    "ogg flac",
+    "flac",
+)
+"""One variant of each kind of tag and container."""

@@ -84,6 +84,13 @@ BESIDE: Mapping[Container, Mapping[str, tuple[str, ...]]] = {
 }
 """Names that hold a part of a field, or the field in another form: they go when the field is written."""
 
+TOTALS: Mapping[Container, Mapping[str, tuple[str, ...]]] = {
+    "id3": {},
+    "mp4": {},
+    "vorbis": {"tracknumber": ("tracktotal", "totaltracks"), "discnumber": ("disctotal", "totaldiscs")},
+}
+"""Names under which other programs keep the total of a number, which are no fields of ours."""
+
 READ_ONLY_ROLES = ("remixer", "composer", "conductor", "producer", "djmixer")
 """Fields of one role each. They are read; when artists are written they go into the artist field."""
 

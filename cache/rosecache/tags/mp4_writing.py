@@ -140,9 +140,11 @@ def _parsed(item: Atom, content: bytes) -> tuple[str, Sequence[_Typed]]:
 
 def _new_item(key: str, text: str, old: Sequence[_Typed] = ()) -> bytes:
     if key in _PAIRS:
-        total = old[0][1][4:6].rjust(2, b"\0") if old else bytes(2)
+        number, _, given = text.partition("/")
+        kept = old[0][1][4:6].rjust(2, b"\0") if old else bytes(2)
+        total = struct.pack(">H", int(given)) if given else kept
         return rendered(
-            key.encode("ascii"), _data(0, bytes(2) + struct.pack(">H", int(text)) + total + _PAIRS[key])
+            key.encode("ascii"), _data(0, bytes(2) + struct.pack(">H", int(number)) + total + _PAIRS[key])
         )
     if not key.startswith("----:"):
         return rendered(key.encode("latin-1"), _data(_UTF8, text.encode()))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rosecache.tags.changes import ParentGenres, TagChanges, Wish, wishes
-from rosecache.tags.fields import KEYS, READ_ONLY_ROLES, Container, names_of, texts
+from rosecache.tags.fields import KEYS, READ_ONLY_ROLES, TOTALS, Container, names_of, texts
 from rosecache.tags.plans import Request, plan_write
 from rosecache.tags.rewrite import rewrite
 from rosecache.tags.values import AudioTags, RawTags, tags_of
@@ -19,7 +19,9 @@ from rosecache.tags.values import AudioTags, RawTags, tags_of
 _NUMBERS = ("tracknumber", "discnumber")
 
 
-def write_tags(path: Path, changes: TagChanges, *, parent_genres: ParentGenres | None = None) -> None:
+def write_tags(
+    path: Path, changes: TagChanges, *, parent_genres: ParentGenres | None = None, total: int | None = None
+) -> None:
     """Writes fields into an audio file, as a new version that takes the old one's place.
 
     A field that says what it should already stays as it is, even if another program would have written it
@@ -33,6 +35,7 @@ def write_tags(path: Path, changes: TagChanges, *, parent_genres: ParentGenres |
         path: The file, absolute.
         changes: What to write.
         parent_genres: Given genres, returns their parents, to be written behind them; None writes none.
+        total: Put beside the numbers that are written, in the place of any total that is there; None keeps that.
 
     Raises:
         TagWriteError: A value cannot be written, or the file must not or cannot be; the file is as it was.
@@ -42,8 +45,8 @@ def write_tags(path: Path, changes: TagChanges, *, parent_genres: ParentGenres |
     def request(raw: RawTags) -> Request:
         tags = tags_of(raw)
         wanted = wishes(changes, raw.container, parent_genres)
-        due = [wish for wish in wanted if not _is_fulfilled(wish, raw, tags)]
-        new = {name: text for wish in due for name, text in _texts_of(wish, raw).items()}
+        due = [wish for wish in wanted if not _is_fulfilled(wish, raw, tags, total)]
+        new = {name: text for wish in due for name, text in _texts_of(wish, raw, total).items()}
         return Request(new, lambda read: _problem(due, tags_of(read)), is_edit=True)
 
     plan = plan_write(path, request)
@@ -52,25 +55,30 @@ def write_tags(path: Path, changes: TagChanges, *, parent_genres: ParentGenres |
             raise problem
 
 
-def _is_fulfilled(wish: Wish, raw: RawTags, tags: AudioTags) -> bool:
+def _is_fulfilled(wish: Wish, raw: RawTags, tags: AudioTags, total: int | None) -> bool:
     """Says whether a field is there and reads as it should; one that should not be there is left to the plan."""
     present = texts(raw.values, _keys(raw.container, wish.field))
     if wish.text is None or not present:
         return False
     if wish.has_parents and present != (wish.text,):
         return False
+    if total is not None and wish.field in _NUMBERS:
+        return False  # what is read does not say which total there is
     return bool(getattr(tags, wish.field) == wish.value)
 
 
-def _texts_of(wish: Wish, raw: RawTags) -> dict[str, str | None]:
+def _texts_of(wish: Wish, raw: RawTags, total: int | None) -> dict[str, str | None]:
     """Returns what each name of a field is to hold: the first one the text, the others nothing."""
     written, *others = [name for field in _fields(wish.field) for name in names_of(raw.container, field)]
     text = wish.text
     if text is not None and wish.field in _NUMBERS:
         found = texts(raw.values, KEYS[raw.container][wish.field])
         # What an MP4 file has for a total is no text, and is kept by the module that writes it.
-        total = found[0].partition("/")[2].strip() if found else ""
-        text = f"{text}/{total}" if total else text
+        kept = found[0].partition("/")[2].strip() if found else ""
+        if total is not None:
+            kept = str(total)
+            others += TOTALS[raw.container].get(wish.field, ())
+        text = f"{text}/{kept}" if kept else text
     return {written: text} | dict.fromkeys(others)
 
 

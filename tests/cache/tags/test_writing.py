@@ -4,50 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mutagen.id3 import ID3
-from mutagen.mp4 import MP4
 
 from rosecache.model import RELEASE_TYPES, ArtistMapping, PartialDate
 from rosecache.tags import TagChanges, changes_between, read_tags, write_tags
-from tests.support.audio import FORMATS, PICTURE, decoded_md5, make_track, open_vorbis
+from tests.support.audio import FORMATS, PICTURE, decoded_md5, make_track, open_vorbis, texts_by_mutagen
 from tests.support.rawtags import other_tags
 from tests.support.tagedits import FIELDS, FULL, NOTHING, artists, edit, putting, removing
-from tests.support.variants import VARIANTS
-
-KINDS = (
-    "mp3, ID3v2.2",
-    "mp3, ID3v2.3",
-    "mp3, ID3v2.4",
-    "m4a, moov last",
-    "ogg vorbis",
-    "ogg opus",
-    "ogg flac",
-    "flac",
-)
+from tests.support.variants import KINDS, VARIANTS
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda name: name.replace(", ", "-").replace(" ", "_"))
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return VARIANTS[request.param](tmp_path)
-
-
-def texts_by_mutagen(path: Path) -> Mapping[str, list[str]]:
-    """Returns all texts by the names of the kind of tag, as mutagen finds them without any help of ours."""
-    if path.suffix == ".mp3":
-        return {key: list(map(str, getattr(frame, "text", ()))) for key, frame in ID3(path).items()}
-    if path.suffix == ".m4a":
-        tags: Mapping[str, Any] = MP4(path).tags or {}
-        return {
-            key: [v.decode() if isinstance(v, bytes) else str(v) for v in found]
-            for key, found in tags.items()
-        }
-    audio = open_vorbis(path)
-    return {key: list(audio[key]) for key in audio}
 
 
 def test_every_field_at_once(path: Path) -> None:
@@ -225,6 +197,19 @@ def test_a_total_beside_a_number_stays(format: str, tmp_path: Path) -> None:
     assert [
         found[n] for n in ("TRCK", "trkn", "tracknumber", "TPOS", "disk", "discnumber") if n in found
     ] == expected
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("number", ["3", "3/12"])
+def test_a_total_that_is_asked_for_takes_the_place_of_any(format: str, number: str, tmp_path: Path) -> None:
+    more: dict[str, Any] = {} if format in ("mp3", "m4a") else {"TotalTracks": "12", "tracktotal": "13"}
+    path = make_track(tmp_path / f"01.{format}", tracknumber=number, **more)
+    for _ in range(2):
+        write_tags(path, TagChanges(tracknumber="3"), total=1)
+        found = texts_by_mutagen(path)
+        text = {"mp3": "TRCK", "m4a": "trkn"}.get(format, "tracknumber")
+        assert found[text] == ["(3, 1)"] if format == "m4a" else ["3/1"]
+        assert {"totaltracks", "tracktotal"}.isdisjoint(found)
 
 
 @pytest.mark.parametrize("format", ["mp3", "ogg", "opus", "flac"])

@@ -17,18 +17,7 @@ from rosecache.tags import AudioTags, TagChanges, changes_between, read_tags, wr
 from rosecache.tags.fields import clean, split_genres
 from tests.support.rawtags import other_tags
 from tests.support.tagedits import FULL, NOTHING
-from tests.support.variants import VARIANTS
-
-KINDS = (
-    "mp3, ID3v2.2",
-    "mp3, ID3v2.3",
-    "mp3, ID3v2.4",
-    "m4a, moov last",
-    "ogg vorbis",
-    "ogg opus",
-    "ogg flac",
-    "flac",
-)
+from tests.support.variants import KINDS, VARIANTS
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 clean_text = st.text(characters, min_size=1, max_size=300).map(clean).filter(bool)
