@@ -135,6 +135,7 @@ _EDITS: Mapping[str, Mapping[str, LazyCommand]] = {
         "set-cover": LazyCommand(_RELEASES, "set_cover_", "Make an image the cover of a release."),
         "delete-cover": LazyCommand(_RELEASES, "delete_cover_", "Put the cover of a release into the trash."),
         "extract-covers": LazyCommand(_RELEASES, "extract_covers_", "Make covers of embedded pictures."),
+        "create-single": LazyCommand(_RELEASES, "create_single_", "Make a copy of a track a release of its own."),
     },
     **{
         plural: {

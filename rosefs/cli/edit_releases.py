@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from rosecache.query.releases import release_logtext
-from rosefs.cli.editing import find_release, json_option, open_library, say, showing_progress
+from rosefs.cli.editing import find_release, find_track, json_option, open_library, say, showing_progress
 from rosefs.cli.output import one_line
 from rosefs.cli.state import State, pass_state
 from rosefs.library.covers import delete_cover, extract_covers, set_cover
 from rosefs.library.imports import Imported, import_release
 from rosefs.library.releases import delete_release, toggle_new
+from rosefs.library.singles import create_single
 
 _IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _RELEASES = click.argument("releases", metavar="RELEASE...", nargs=-1, required=True)
@@ -121,3 +122,20 @@ def extract_covers_(state: State, releases: tuple[str, ...], json_output: bool) 
         click.echo(f"rosefs: warning: {one_line(f'{path}: {reason}')}", err=True)
     if done.problems and not done.covers:
         sys.exit(1)
+
+
+@click.command("create-single")
+@click.argument("track")
+@click.option("--loose-track", is_flag=True, help="Make it a loose track, rather than a single.")
+@json_option
+@pass_state
+def create_single_(state: State, track: str, loose_track: bool, json_output: bool) -> None:
+    """Make a copy of a track a release of its own.
+
+    TRACK is an id, a path in the music directory or in a mount, or a name. The copy is track 1 of a single that is
+    called as the track is, with the track's artists and a copy of the cover, and is not new. The track itself stays
+    where it is.
+    """
+    c, journal = open_library(state)
+    done = create_single(c, journal, find_track(c, track), loose=loose_track)
+    say([done], [f"made {done.path}"], as_json=json_output)

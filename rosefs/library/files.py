@@ -228,14 +228,18 @@ def copy_tree(source: Path, target: Path, progress: Progress) -> None:
             else:
                 (there / name).mkdir(mode=0o700)
         for name in names:
-            _copy_file(Path(parent, name), there / name, add)
+            copy_file(Path(parent, name), there / name, add)
     for original, copy in reversed(directories):
         shutil.copystat(original, copy)
         copy.chmod(copy.stat().st_mode | stat.S_IRWXU)
         flush_directory(copy)
 
 
-def _copy_file(source: Path, target: Path, copied: Callable[[int], None]) -> None:
+def copy_file(source: Path, target: Path, copied: Callable[[int], None] = lambda count: None) -> None:
+    """Copies a file to a new one, with times and attributes, flushed to the disk. Raises OSError.
+
+    A link is copied as the file that it leads to. The copy can be written by its owner.
+    """
     with open(source, "rb", buffering=0) as old, open(target, "xb", buffering=0) as new:
         copy_content(old.fileno(), new.fileno(), copied)
         shutil.copystat(source, target)

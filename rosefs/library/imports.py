@@ -64,8 +64,8 @@ def import_release(
     """
     source = Path(os.path.realpath(directory))
     _check(c, directory, source)
-    name = _check_name(c, source.name)
-    for candidate in _free_names(c, name):
+    name = check_release_name(c, source.name)
+    for candidate in free_names(c, name):
         done = _import_as(c, journal, source, candidate, move, progress)
         if done is not None:
             break
@@ -85,7 +85,7 @@ def _import_as(
         with editing(c, journal, title, Touched([os.fsencode(name)]), force=True) as edit:
             if move and _renamed(edit, source, path):
                 return path, None
-            edit.create_tree(path, source, _temporary(c, name), progress)
+            edit.create_tree(path, source, temporary_path(c, name), progress)
             if move:
                 trashed = edit.trash(source)
     except FileExistsError:
@@ -127,25 +127,26 @@ def _check(c: Config, given: Path, source: Path) -> None:
         raise ImportRefusedError(f"{given} holds no audio files; name the directory of one release")
 
 
-def _check_name(c: Config, name: str) -> str:
+def check_release_name(c: Config, name: str) -> str:
+    """Returns a name, if the directory of a release can have it. Raises InvalidNameError."""
     if name.startswith(IN_PROGRESS_PREFIX) or name in _LISTS or name in c.ignore_release_directories:
         raise InvalidNameError(name, "a directory called so is no release; rename it first")
     return name
 
 
-def _free_names(c: Config, name: str) -> Iterator[str]:
+def free_names(c: Config, name: str) -> Iterator[str]:
     """Yields the names that nothing in the library has: the plain one, then with numbers."""
     number = 1
     while True:
         candidate = name if number == 1 else _cut(name, f" [{number}]")
         if not any(
-            os.path.lexists(path) for path in (c.music_source_dir / candidate, _temporary(c, candidate))
+            os.path.lexists(path) for path in (c.music_source_dir / candidate, temporary_path(c, candidate))
         ):
             yield candidate
         number += 1
 
 
-def _temporary(c: Config, name: str) -> Path:
+def temporary_path(c: Config, name: str) -> Path:
     """Returns where a release of a name is while it is being copied."""
     return c.music_source_dir / (IN_PROGRESS_PREFIX + _cut(name, "", _MAX_NAME - len(IN_PROGRESS_PREFIX)))
 

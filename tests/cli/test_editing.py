@@ -102,6 +102,18 @@ def test_extraction_that_fails_warns_and_ends_with_1(library: Cli, c: Config) ->
     assert str(c.music_source_dir / "square/01.opus") in warnings[0]
 
 
+def test_a_track_becomes_a_release_of_its_own(library: Cli, c: Config) -> None:
+    track = c.music_source_dir / "hash/02.opus"
+    path = c.music_source_dir / "LOONA - Track 2"
+    assert out(library, "releases", "create-single", track) == f"made {path}"
+    (loose,) = library.json("releases", "create-single", "--loose-track", track)
+    assert loose["path"] == f"{path} [2]"
+    assert loose["release"]["releasetype"] == "loosetrack"
+    assert out(library, "undo") == "undid: make LOONA - Track 2 [2018] a release of its own"
+    shown = library.json("releases", "show", path)
+    assert (shown["releasetitle"], shown["releasetype"], shown["new"]) == ("Track 2", "single", False)
+
+
 # Collages and playlists -------------------------------------------------------------------------------------
 
 
