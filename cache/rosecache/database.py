@@ -120,7 +120,7 @@ def _open(name: str) -> _Opened:
 
 def _open_once(name: str) -> _Opened:
     connection = sqlite3.connect(
-        f"file:{_quote(name)}?mode=rw",
+        f"file:{quoted(name)}?mode=rw",
         uri=True,
         timeout=_BUSY_SECONDS,
         isolation_level=None,
@@ -139,7 +139,8 @@ def _open_once(name: str) -> _Opened:
     return _Opened(connection, status.st_dev, status.st_ino, os.getpid())
 
 
-def _quote(name: str) -> str:
+def quoted(name: str) -> str:
+    """Returns a file's name as it stands in a URI for SQLite."""
     return name.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
@@ -183,7 +184,7 @@ def _is_whole(path: Path, fingerprint: str) -> bool:
     if not path.exists():
         return False
     try:
-        connection = sqlite3.connect(f"file:{_quote(str(path))}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
+        connection = sqlite3.connect(f"file:{quoted(str(path))}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
         try:
             rows = connection.execute("SELECT fingerprint FROM meta").fetchall()
         finally:
@@ -220,7 +221,7 @@ def replace_damaged_database(c: Config) -> None:
 
 def _is_sound(path: Path) -> bool:
     """Tells whether a whole database file is free of damage. Reads all of it."""
-    connection = sqlite3.connect(f"file:{_quote(str(path))}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
+    connection = sqlite3.connect(f"file:{quoted(str(path))}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
     try:
         if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
             return False
