@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rosefs.fuse.errors import MountError
 from rosefs.fuse.kernel import mount_at
+from rosefs.fuse.liveness import Liveness, liveness_of
 
 _DEVICE = Path("/dev/fuse")
 _FUSE_CONF = Path("/etc/fuse.conf")
@@ -53,6 +54,10 @@ def check_device() -> None:
         else:
             hint = "this user, or this container, may not mount file systems by FUSE"
         raise MountError(f"{_DEVICE}: {error.strerror}; {hint}") from error
+
+
+def check_fusermount() -> None:
+    """Makes sure that the program is there by which ordinary users mount. Raises MountError if it is missing."""
     if os.geteuid() != 0 and fusermount() is None:
         raise MountError(
             "fusermount3 is missing, without which only root can mount; on Debian, install fuse3"
@@ -105,14 +110,11 @@ def explaining_refusal(mountpoint: Path) -> Iterator[None]:
 
 
 def _occupied(mountpoint: Path, *, what: str) -> str:
-    try:
-        os.stat(mountpoint)
-    except OSError as error:
-        if error.errno == errno.ENOTCONN:
-            return (
-                f"{mountpoint}: is a dead mount ({what}), whose process has ended; "
-                f"run: rosefs unmount '{mountpoint}'"
-            )
+    if liveness_of(mountpoint) is Liveness.DEAD:
+        return (
+            f"{mountpoint}: is a dead mount ({what}), whose process has ended; "
+            f"run: rosefs unmount '{mountpoint}'"
+        )
     return f"{mountpoint}: something is mounted here already: {what}"
 
 

@@ -31,6 +31,9 @@ class Mount:
     source: str
     minor: int
     """The minor number of its device, by which /sys knows a FUSE connection."""
+    read_only: bool
+    owner: int | None
+    """The id of the user who mounted it, if it is of FUSE."""
 
     @property
     def is_rosefs(self) -> bool:
@@ -65,6 +68,18 @@ def users_of(mountpoint: Path) -> list[str]:
     return sorted(found)
 
 
+def mounts_below(mountpoint: Path) -> list[Mount]:
+    """Returns what is mounted inside a mount, which keeps it busy too."""
+    return [mount for mount in mounts() if mountpoint in mount.mountpoint.parents]
+
+
+def mount_holding(path: Path) -> Mount:
+    """Returns what is mounted where a path is, which is absolute and without links."""
+    holding = [m for m in mounts() if m.mountpoint == path or m.mountpoint in path.parents]
+    # Of several at one place the last covers the others.
+    return max(enumerate(holding), key=lambda each: (len(each[1].mountpoint.parts), each[0]))[1]
+
+
 def raise_max_background(mountpoint: Path, number: int) -> None:
     """Lets the kernel have this many read-aheads under way. Does without where that is not permitted."""
     mount = mount_at(mountpoint)
@@ -80,11 +95,14 @@ def _parse(line: str) -> Mount:
     """Reads a line of mountinfo: proc(5), with ``-`` after a varying number of optional fields."""
     fields = line.split(" ")
     after = fields.index("-", 6) + 1
+    owner = re.search(r"(?:^|,)user_id=(\d+)", fields[after + 2])
     return Mount(
         mountpoint=Path(_unescape(fields[4])),
         kind=fields[after],
         source=_unescape(fields[after + 1]),
         minor=int(fields[2].partition(":")[2]),
+        read_only="ro" in fields[5].split(","),
+        owner=int(owner[1]) if owner is not None else None,
     )
 
 
@@ -100,7 +118,7 @@ def _unescape(text: str) -> str:
 
 
 def _paths_in_use(process: Path) -> Iterator[str]:
-    """Yields what a process has open or stands in. A process that ends meanwhile has nothing."""
+    """Yields what a process has open, has mapped or stands in. A process that ends meanwhile has nothing."""
     links = [process / "cwd", process / "root", process / "exe"]
     try:
         links += (process / "fd").iterdir()
@@ -111,6 +129,12 @@ def _paths_in_use(process: Path) -> Iterator[str]:
             yield os.readlink(link)
         except OSError:
             continue
+    try:
+        mapped = (process / "maps").read_bytes()
+    except OSError:
+        return
+    # proc_pid_maps(5): a file that was closed can still be mapped; its path is all from the sixth field on.
+    yield from {os.fsdecode(line[line.index(b"/") :]) for line in mapped.splitlines() if b" /" in line}
 
 
 def _is_below(path: str, directory: Path) -> bool:

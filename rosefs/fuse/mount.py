@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import signal
 import subprocess
 import urllib.parse
@@ -15,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rosefs.fuse.checks import check_allow_other, check_device, check_mountpoint, fusermount
+from rosefs.fuse.checks import check_allow_other, check_device, check_fusermount, check_mountpoint, fusermount
 from rosefs.fuse.errors import BindingMissingError, MountError, UnmountError
-from rosefs.fuse.kernel import SUBTYPE, mount_at, raise_max_background, users_of
+from rosefs.fuse.kernel import SUBTYPE, Mount, mount_at, mounts_below, raise_max_background, users_of
 from rosefs.fuse.library_logs import quiet_about_dropped_requests
 from rosefs.fuse.operations import Operations
 from rosefs.fuse.translation import Companion, Serve, Timeouts
@@ -115,6 +116,7 @@ def check_mount(mountpoint: Path, *, binding: str = AUTO, options: MountOptions)
     chosen = choose_binding(binding)
     check_mountpoint(mountpoint, options.source, allow_nonempty=options.allow_nonempty)
     check_device()
+    check_fusermount()
     if options.allow_other:
         check_allow_other()
     return chosen
@@ -184,11 +186,10 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
     if not mount.is_rosefs:
         raise UnmountError(f"{mountpoint}: is no mount of rosefs but {mount.kind} of {mount.source}")
     command = _unmount_command(mount.mountpoint, lazy=lazy)
-    ran = subprocess.run(command, capture_output=True, check=False)
+    ran = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
     if ran.returncode != 0:
         said = (ran.stderr + ran.stdout).decode(errors="replace").strip()
-        users = ", ".join(users_of(mount.mountpoint))
-        raise UnmountError(said + (f"\nin use by {users}" if users else ""), status=ran.returncode)
+        raise UnmountError(said + (_why_busy(mount) if "busy" in said else ""), status=ran.returncode)
 
 
 def _kernel_options(binding: Binding, options: MountOptions) -> frozenset[str]:
@@ -206,6 +207,18 @@ def _kernel_options(binding: Binding, options: MountOptions) -> frozenset[str]:
 def _fsname(source: Path) -> str:
     """Writes a path so that it passes through mount options: without commas, and in ASCII for pyfuse3."""
     return urllib.parse.quote(os.fsencode(source), safe="/ !#$&'()*+-.:;=?@[]^_{}~")
+
+
+def _why_busy(mount: Mount) -> str:
+    """Says what keeps a mount busy, and what to do about it."""
+    users = users_of(mount.mountpoint)
+    users += [f"the mount {inner.mountpoint}" for inner in mounts_below(mount.mountpoint)]
+    if users:
+        said = f"\nin use by {', '.join(users)}"
+    else:
+        said = "\nin use by a process that you may not see; root is told which"
+    quoted = shlex.quote(str(mount.mountpoint))
+    return f"{said}\nend that first, or take it out of sight at once: rosefs unmount --lazy {quoted}"
 
 
 def _unmount_command(mountpoint: Path, *, lazy: bool) -> list[str]:

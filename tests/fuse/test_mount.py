@@ -142,6 +142,34 @@ def test_a_mount_in_use_stays_and_the_error_names_who_uses_it(mount: Mounted) ->
         assert os.listdir(mount.path) == ["song", "sub"]
 
 
+STANDS_IN_IT = "os.chdir(path.parent)"
+HAS_A_CLOSED_FILE_MAPPED = """
+descriptor = os.open(path, os.O_RDONLY)
+system = ctypes.CDLL(None)
+system.mmap.restype = ctypes.c_void_p
+system.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+assert system.mmap(None, 2, mmap.PROT_READ, mmap.MAP_PRIVATE, descriptor, 0) != ctypes.c_void_p(-1).value
+os.close(descriptor)
+"""
+
+
+@pytest.mark.parametrize("use", [STANDS_IN_IT, HAS_A_CLOSED_FILE_MAPPED], ids=["directory", "mapping"])
+def test_whatever_keeps_a_mount_busy_is_named(mount: Mounted, use: str) -> None:
+    program = (
+        f"import ctypes, mmap, os, pathlib, sys\npath = pathlib.Path(sys.argv[1])\n{use}\nprint()\ninput()"
+    )
+    command = [sys.executable, "-c", program, str(mount.path / "song")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as user:
+        assert user.stdin is not None
+        assert user.stdout is not None
+        user.stdout.readline()
+        with pytest.raises(UnmountError, match=rf"in use by \S+ \({user.pid}\)\n.*rosefs unmount --lazy"):
+            unmount(mount.path)
+        user.stdin.write(b"\n")
+        user.stdin.close()
+    unmount(mount.path)
+
+
 def test_a_lazy_unmount_lets_who_uses_it_finish(mount: Mounted) -> None:
     with (mount.path / "song").open("rb") as file:
         unmount(mount.path, lazy=True)
@@ -155,6 +183,7 @@ def test_a_lazy_unmount_lets_who_uses_it_finish(mount: Mounted) -> None:
 def test_a_killed_process_leaves_a_mount_that_looks_dead_and_can_be_unmounted(
     mount: Mounted, tmp_path: Path
 ) -> None:
+    os.stat(mount.path)  # what the kernel remembers must not make it look alive
     mount.process.kill()
     mount.process.wait(HARD_LIMIT)
     with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is what is tested
