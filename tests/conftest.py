@@ -160,6 +160,14 @@ def c(tmp_path: Path) -> Config:
     return config
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps the tests' programs from telling in the user's state directory what they do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 # Mounts left behind -------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,8 @@ INTERRUPTED = 130
 
 COMMANDS = {
     "mount": LazyCommand("rosefs.cli.mount", "mount", "Bring the cache up to date and mount the library."),
-    "unmount": LazyCommand("rosefs.cli.mount", "unmount", "Unmount it again, which ends the mounting process."),
+    "unmount": LazyCommand("rosefs.cli.unmount", "unmount", "Unmount it again, which ends the mounting process."),
+    "status": LazyCommand("rosefs.cli.status", "status", "Show what is mounted, and how it is."),
     "cache": LazyCommand("rosefs.cli.cache", "cache", "Bring the cache up to date."),
     "releases": LazyCommand("rosefs.cli.browse", "COMMANDS", "List, show and change releases."),
     "tracks": LazyCommand("rosefs.cli.browse", "COMMANDS", "List tracks, or show one."),
@@ -66,7 +67,9 @@ class RosefsGroup(LazyGroup):
                 click.echo(error.ctx.get_usage(), err=True)
             status = _fail(error.format_message(), error.exit_code)
         except click.ClickException as error:
-            status = _fail(error.format_message(), error.exit_code)
+            from rosefs.cli.errors import status_of  # as in invoke
+
+            status = _fail(error.format_message(), status_of(error))
         except click.Abort:
             click.echo("rosefs: interrupted", err=True)
             status = INTERRUPTED

@@ -1,4 +1,4 @@
-"""The commands that mount a library and unmount it again."""
+"""The command that mounts a library."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import click
 
+from rosecache.database import database_path
 from rosecache.update import Report
 from rosefs.cli.output import one_line
+from rosefs.cli.running import Told, running
 from rosefs.cli.settings_check import refuse_bad_templates
 from rosefs.cli.state import State, pass_state
 from rosefs.cli.updating import update
 from rosefs.fuse.mount import AUTO, BINDINGS, MountOptions, check_mount, serve
-from rosefs.fuse.mount import unmount as unmount_at
 from rosefs.library.journal import Journal
 from rosefs.settings import Settings
 from rosefs.vfs.filesystem import FileSystem
@@ -64,34 +65,31 @@ def mount(
     options = MountOptions(
         source=settings.cache.music_source_dir, read_only=read_only, allow_other=allow_other
     )
-    check_mount(mountpoint, binding=binding, options=options)
-    _tell(update(settings.cache, yes=yes))
+    chosen = check_mount(mountpoint, binding=binding, options=options)
+    report = update(settings.cache, yes=yes)
+    _tell(report)
     journal = None if read_only else Journal(settings.state_dir)
     filesystem = FileSystem(settings.cache, settings.vfs, journal=journal)
+    told = Told(
+        mountpoint=os.path.realpath(mountpoint),
+        source=str(options.source),
+        database=str(database_path(settings.cache)),
+        binding=chosen.name,
+        read_only=read_only,
+    )
     try:
-        serve(
-            filesystem,
-            mountpoint,
-            binding=binding,
-            options=options,
-            on_ready=lambda: _say_ready(options.source, mountpoint, foreground=foreground),
-        )
+        with running(told) as teller:
+            teller.tell_report(report)
+            serve(
+                filesystem,
+                mountpoint,
+                binding=binding,
+                options=options,
+                on_ready=lambda: _say_ready(options.source, mountpoint, foreground=foreground),
+            )
     finally:
         filesystem.close()
     log.info("unmounted %s", mountpoint)
-
-
-@click.command()
-@click.argument("mountpoint", type=click.Path(path_type=Path))
-@click.option(
-    "--lazy", is_flag=True, help="Take it out of sight at once, and end it when nothing uses it any more."
-)
-def unmount(mountpoint: Path, lazy: bool) -> None:
-    """Unmount the library at MOUNTPOINT, which ends the process that serves it.
-
-    Also removes a dead mount, whose process was killed.
-    """
-    unmount_at(mountpoint, lazy=lazy)
 
 
 def _mountpoint(settings: Settings, given: Path | None) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import click
+import msgspec
 
 from rosecache.model import ArtistMapping, PartialDate
 
@@ -52,6 +53,8 @@ def as_json(value: object) -> object:
             return {key: as_json(item) for key, item in value.items()}
         case list() | tuple():
             return [as_json(item) for item in value]
+        case _ if isinstance(value, msgspec.Struct):
+            return {name: as_json(getattr(value, name)) for name in value.__struct_fields__}
         case _ if dataclasses.is_dataclass(value):
             return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
         case _:

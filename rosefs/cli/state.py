@@ -37,6 +37,11 @@ class State:
 
         return platformdirs.user_config_path("rosefs") / "config.toml"
 
+    @property
+    def has_configuration(self) -> bool:
+        """Whether a configuration file was asked for, or the usual one exists."""
+        return self.config_path is not None or self.used_config_path.exists()
+
     def settings(self, *, source: Path | None = None) -> Settings:
         """Reads the configuration.
 
@@ -52,7 +57,7 @@ class State:
 
         path = self.used_config_path
         values: dict[str, Any] = {}
-        if self.config_path is not None or path.exists():
+        if self.has_configuration:
             values = read_toml(path)
         elif source is None:
             raise ConfigError(

@@ -56,6 +56,14 @@ def rosefs(c: Config, tmp_path: Path) -> Cli:
     return Cli(config)
 
 
+@pytest.fixture
+def mountpoint(tmp_path: Path) -> Path:
+    """An empty directory whose name needs quoting."""
+    directory = tmp_path / "my mnt"
+    directory.mkdir()
+    return directory
+
+
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in (*PACKAGES, COMMANDS_LOGGER)]

@@ -108,7 +108,6 @@ def test_every_command_and_option_is_documented(path: Path_) -> None:
         (["releases", "nonsense"], "No such command 'nonsense'"),
         (["--nonsense"], "No such option '--nonsense'"),
         (["releases", "show"], "Missing argument 'NAME-OR-ID-OR-PATH'"),
-        (["unmount"], "Missing argument 'MOUNTPOINT'"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2_and_shows_the_usage(args: list[str], said: str) -> None:

@@ -5,12 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,71 +14,13 @@ from click.testing import CliRunner
 from rosecache.config import Config
 from rosefs.cli.main import cli
 from rosefs.fuse.kernel import mount_at
-from rosefs.fuse.mount import UnmountError, unmount
+from rosefs.fuse.mount import unmount
 from rosefs.library.journal import Journal
 from tests.cli.conftest import Cli
-from tests.cli.terminal import PROGRAM
+from tests.cli.mounting import mounting
 from tests.support.audio import make_release
 from tests.support.library import ids_on_disk, snapshot
 from tests.support.writes import WRITES
-
-PATIENCE_SECONDS = 60
-
-
-@pytest.fixture
-def mountpoint(tmp_path: Path) -> Path:
-    """An empty directory whose name needs quoting."""
-    directory = tmp_path / "my mnt"
-    directory.mkdir()
-    return directory
-
-
-@dataclass(frozen=True)
-class Running:
-    """A ``rosefs mount`` that has said that it is ready."""
-
-    process: subprocess.Popen[str]
-    said: str
-    """What it wrote to stdout by then."""
-
-    def end(self) -> tuple[int, str]:
-        """Waits for it to end by itself, and returns its exit status and what it wrote to stderr."""
-        _, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return self.process.returncode, errors
-
-
-@contextmanager
-def mounting(
-    mountpoint: Path, *args: str | Path, environment: Mapping[str, str] | None = None
-) -> Iterator[Running]:
-    """Runs ``rosefs`` with some arguments, which mount at ``mountpoint``, until the block ends."""
-    process = subprocess.Popen(
-        [*PROGRAM, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        text=True, env={**os.environ, **(environment or {})},
-    )  # fmt: skip
-    watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)  # a mount that hangs fails, and ends
-    watchdog.start()
-    try:
-        yield Running(process, _read_until_ready(process))
-    finally:
-        if mount_at(mountpoint) is not None:
-            with suppress(UnmountError):
-                unmount(mountpoint, lazy=True)
-        process.terminate()
-        with process:  # waits, and closes the pipes
-            watchdog.cancel()
-
-
-def _read_until_ready(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    said = ""
-    while "To stop" not in said:
-        line = process.stdout.readline()
-        if not line:
-            pytest.fail(f"the mount did not come up:\n{said}{process.communicate()[1]}")
-        said += line
-    return said
-
 
 # From nothing to a mount --------------------------------------------------------------------------------
 
@@ -228,38 +165,6 @@ def test_it_ends_well_however_it_is_stopped(
         assert running.end()[0] == 0
     assert mount_at(mountpoint) is None
     assert os.listdir(mountpoint) == []
-
-
-@pytest.mark.usefixtures("need_fuse")
-def test_what_is_in_use_is_unmounted_only_lazily(c: Config, rosefs: Cli, mountpoint: Path) -> None:
-    make_release(c.music_source_dir)
-    with mounting(mountpoint, "-c", rosefs.config, "mount", c.music_source_dir, mountpoint) as running:
-        descriptor = os.open(mountpoint / "Releases", os.O_RDONLY)
-        try:
-            refused = rosefs("unmount", mountpoint, status=1)
-            assert refused.stderr.startswith("rosefs: error: ")
-            assert f"({os.getpid()})" in refused.stderr
-            assert mount_at(mountpoint) is not None
-            rosefs("unmount", "--lazy", mountpoint)
-            assert mount_at(mountpoint) is None
-        finally:
-            os.close(descriptor)
-        assert running.end()[0] == 0
-
-
-@pytest.mark.usefixtures("need_fuse")
-def test_a_dead_mount_is_taken_away(c: Config, rosefs: Cli, mountpoint: Path) -> None:
-    make_release(c.music_source_dir)
-    with mounting(mountpoint, "-c", rosefs.config, "mount", c.music_source_dir, mountpoint) as running:
-        running.process.kill()
-        running.end()
-        assert "is a dead mount" in rosefs.error("mount", c.music_source_dir, mountpoint)
-        rosefs("unmount", mountpoint)
-    assert mount_at(mountpoint) is None
-
-
-def test_unmounting_what_is_not_mounted_is_an_error(rosefs: Cli, mountpoint: Path) -> None:
-    assert rosefs.error("unmount", mountpoint) == f"{mountpoint}: nothing is mounted here"
 
 
 # What keeps it from mounting is found before anything is written ----------------------------------------

@@ -1,0 +1,66 @@
+"""Running ``rosefs mount`` as a process of its own, which is gone at the end, and so is the mount."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rosefs.fuse.kernel import mount_at
+from rosefs.fuse.mount import UnmountError, unmount
+from tests.cli.terminal import PROGRAM
+
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Running:
+    """A ``rosefs mount`` that has said that it is ready."""
+
+    process: subprocess.Popen[str]
+    said: str
+    """What it wrote to stdout by then."""
+
+    def end(self) -> tuple[int, str]:
+        """Waits for it to end by itself, and returns its exit status and what it wrote to stderr."""
+        _, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
+        return self.process.returncode, errors
+
+
+@contextmanager
+def mounting(
+    mountpoint: Path, *args: str | Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Runs ``rosefs`` with some arguments, which mount at ``mountpoint``, until the block ends."""
+    process = subprocess.Popen(
+        [*PROGRAM, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        text=True, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)  # a mount that hangs fails, and ends
+    watchdog.start()
+    try:
+        yield Running(process, _read_until_ready(process))
+    finally:
+        if mount_at(mountpoint) is not None:
+            with suppress(UnmountError):
+                unmount(mountpoint, lazy=True)
+        process.terminate()
+        with process:  # waits, and closes the pipes
+            watchdog.cancel()
+
+
+def _read_until_ready(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    said = ""
+    while "To stop" not in said:
+        line = process.stdout.readline()
+        if not line:
+            pytest.fail(f"the mount did not come up:\n{said}{process.communicate()[1]}")
+        said += line
+    return said
