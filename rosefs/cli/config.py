@@ -11,12 +11,13 @@ from rosecache.errors import ConfigError
 from rosefs.cli.output import one_line
 from rosefs.cli.settings_check import genre_errors, template_errors
 from rosefs.cli.state import State, pass_state
+from rosefs.cli.systemd import unit
 from rosefs.settings import Settings
 
 
 @click.group()
 def config() -> None:
-    """Start a configuration file, or check one."""
+    """Start a configuration file, check one, or print a systemd unit."""
 
 
 @config.command()
@@ -56,3 +57,18 @@ def check(state: State, path: Path | None) -> None:
             f"rosefs: note: music_source_dir: {one_line(str(source))} is no directory at present", err=True
         )
     click.echo(f"{one_line(str(path))}: no mistakes found")
+
+
+@config.command()
+@pass_state
+def systemd(state: State) -> None:
+    """Print a systemd user unit that mounts the library of the configuration at its mount_dir.
+
+    Comments in it say how to install it.
+    """
+    settings = state.settings()
+    if settings.vfs.mount_dir is None:
+        path = one_line(str(state.used_config_path))
+        raise click.ClickException(f"{path}: vfs.mount_dir: say here where to mount, for the unit to know")
+    text = unit(state.used_config_path.absolute(), settings.cache.music_source_dir, settings.vfs.mount_dir)
+    click.echo(text.encode("utf-8", "surrogateescape"), nl=False)
