@@ -18,6 +18,7 @@ from rosecache.config import Config
 from rosecache.database import close_connections, connect
 from rosefs.library.journal import Journal
 from tests.support.audio import decoded_md5, make_release
+from tests.support.clocks import SharedClock
 from tests.support.library import cached_ids, make_list, snapshot
 from tests.support.mounts import HARD_LIMIT, SHARED_LIMIT, Mounted, mounted_library
 
@@ -33,6 +34,8 @@ class Workbench:
     mount: Mounted
     state_dir: Path
     trash: Path
+    clock: SharedClock
+    """What the mount takes for the time; it goes on by itself too."""
 
     @property
     def top(self) -> Path:
@@ -119,13 +122,19 @@ def working(
     c = Config(music_source_dir=directory / "source", cache_dir=directory / "cache", max_proc=1)
     c.cache_dir.mkdir(exist_ok=True)
     make_library(c)
-    state_dir = directory / "state"
+    state_dir, clock = directory / "state", SharedClock.make(directory / "clock")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(directory / "data"))
         with mounted_library(
-            c, directory, binding, state_dir=state_dir, expects_log=expects_log, hard_limit=hard_limit
+            c,
+            directory,
+            binding,
+            state_dir=state_dir,
+            clock=clock,
+            expects_log=expects_log,
+            hard_limit=hard_limit,
         ) as mount:
-            yield Workbench(c, mount, state_dir, directory / "data" / "Trash")
+            yield Workbench(c, mount, state_dir, directory / "data" / "Trash", clock)
     close_connections()  # each library has some files open, and there are hundreds of libraries
 
 

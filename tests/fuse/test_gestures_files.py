@@ -256,4 +256,5 @@ def test_a_datafile_is_only_hidden_for_a_moment(bench: Workbench) -> None:
     run("rm", datafile)
     assert datafile.name not in os.listdir(bench.release)
     assert (bench.source / "loona" / datafile.name).exists()
+    bench.clock.advance(11)
     wait_for(lambda: datafile.name in os.listdir(bench.release))

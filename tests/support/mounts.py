@@ -26,6 +26,7 @@ from rosefs.fuse.translation import Companion
 from rosefs.library.journal import Journal
 from rosefs.settings import VfsSettings
 from rosefs.vfs.filesystem import FileSystem
+from tests.support.clocks import SharedClock
 
 REPOSITORY = Path(__file__).parents[2]
 HARD_LIMIT = 60.0
@@ -56,10 +57,15 @@ class LibraryTree:
     settings: VfsSettings
     state_dir: Path | None = None
     """Where edits are noted; None for a library that nobody may change."""
+    clock: SharedClock | None = None
 
     def __call__(self) -> Operations:
         journal = None if self.state_dir is None else Journal(self.state_dir)
-        return FileSystem(self.c, self.settings, journal=journal)
+        if self.clock is None:
+            return FileSystem(self.c, self.settings, journal=journal)
+        tree = FileSystem(self.c, self.settings, journal=journal, clock=self.clock)
+        self.clock.follow(tree.run_due)
+        return tree
 
 
 def start_serving(
@@ -138,14 +144,15 @@ def mounted_library(
     timeouts: Timeouts | None = None,
     hard_limit: float = HARD_LIMIT,
     state_dir: Path | None = None,
+    clock: SharedClock | None = None,
     expects_log: Sequence[str] = (),
 ) -> AbstractContextManager[Mounted]:
     """Mounts the library of a configuration, whose cache is up to date: see :func:`mounted`.
 
-    With a ``state_dir``, where edits are noted, it can be changed.
+    With a ``state_dir``, where edits are noted, it can be changed; it goes by the ``clock``, if there is one.
     """
     return mounted(
-        LibraryTree(c, settings or VfsSettings(), state_dir), tmp_path, binding, timeouts=timeouts,
+        LibraryTree(c, settings or VfsSettings(), state_dir, clock), tmp_path, binding, timeouts=timeouts,
         hard_limit=hard_limit, read_only=state_dir is None, expects_log=expects_log,
     )  # fmt: skip
 
