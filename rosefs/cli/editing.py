@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,13 +18,33 @@ from rosefs.cli.output import clean, write_json
 from rosefs.cli.state import State
 from rosefs.library.files import Progress
 from rosefs.library.journal import Journal
+from rosefs.library.undo import Undone, recover
+
+log = logging.getLogger(__name__)
 
 json_option = click.option("--json", "json_output", is_flag=True, help="Write what was done as JSON.")
 
 
-def open_library(state: State) -> tuple[Config, Journal]:
-    """Returns the settings of the cache, if there is one, and the journal of edits."""
-    return cached_config(state), Journal(state.settings().state_dir)
+def open_library(state: State, *, recovering: bool = True) -> tuple[Config, Journal]:
+    """Returns the settings of the cache, if there is one, and the journal of edits.
+
+    Args:
+        state: What the command line says.
+        recovering: Take back what a killed program left half done, so that it is not in the way.
+    """
+    c, journal = cached_config(state), Journal(state.settings().state_dir)
+    if recovering:
+        recover_edits(c, journal)
+    return c, journal
+
+
+def recover_edits(c: Config, journal: Journal) -> None:
+    """Takes back the edits whose programs were killed, and says so. Those that cannot be are left to the user."""
+    for outcome in recover(c, journal):
+        if isinstance(outcome, Undone):
+            log.info("%r was cut off; what it had done is taken back", outcome.entry.title)
+        else:
+            log.debug("not taken back: %s", outcome)  # rosefs history has it, and rosefs undo says so
 
 
 def find_release(c: Config, text: str) -> Release:

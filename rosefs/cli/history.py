@@ -58,7 +58,7 @@ def undo_(state: State, identifier: str | None, json_output: bool) -> None:
     few characters are enough. To do again what was undone, take back the undo. If files have changed since, nothing
     is done.
     """
-    c, journal = open_library(state)
+    c, journal = open_library(state, recovering=False)  # what was cut off is the last edit, and may be meant
     done = undo(c, journal, identifier)
     text = f"undid: {done.entry.title}" if done.steps else f"nothing had been done yet: {done.entry.title}"
     say([{"entry": _as_json(done.entry), "steps": done.steps}], [text], as_json=json_output)

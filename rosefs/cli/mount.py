@@ -11,6 +11,7 @@ import click
 
 from rosecache.database import database_path
 from rosecache.update import Report
+from rosefs.cli.editing import recover_edits
 from rosefs.cli.output import one_line
 from rosefs.cli.running import Told, running
 from rosefs.cli.settings_check import refuse_bad_templates
@@ -69,6 +70,8 @@ def mount(
     report = update(settings.cache, yes=yes)
     _tell(report)
     journal = None if read_only else Journal(settings.state_dir)
+    if journal is not None:
+        recover_edits(settings.cache, journal)
     filesystem = FileSystem(settings.cache, settings.vfs, journal=journal)
     told = Told(
         mountpoint=os.path.realpath(mountpoint),

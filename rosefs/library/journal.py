@@ -30,7 +30,7 @@ from rosecache.tags.journal import claim
 from rosefs.library.errors import NotFoundError
 from rosefs.library.making import OLD_SUFFIX, SUFFIX, remove_entry
 from rosefs.library.making import Edit as Edit
-from rosefs.library.steps import Cancelled, Done, Header, Step, decode_lines
+from rosefs.library.steps import Cancelled, Done, Header, Step, decode_lines, encode_line
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ MAX_EDITS = 1000
 MAX_BYTES = 512 * 2**20
 _LARGE = 64 * 2**10
 """Only edits of so many bytes are a reason to add up the sizes of all: smaller ones keep to the limit by number."""
+_LAST_LINE = encode_line(Done())
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,24 @@ class Journal:
                     return entry
         reason = "several edits have" if len(matching) > 1 else "no edit has"
         raise NotFoundError(f"{reason} the id {identifier!r}; rosefs history lists them")
+
+    def abandoned(self) -> list[str]:
+        """Returns the ids of edits that have no last line, and that nobody is at work on, newest first.
+
+        Looks at the ends of files only, so that it can be asked before every edit. Some of them may have been
+        taken back since. Raises OSError if the journal cannot be read.
+        """
+        return [
+            each for each in reversed(self._ids()) if not self._is_whole(each) and not self.is_alive(each)
+        ]
+
+    def _is_whole(self, identifier: str) -> bool:
+        try:
+            with open(self.directory / f"{identifier}{SUFFIX}", "rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                return os.pread(file.fileno(), len(_LAST_LINE), max(0, size - len(_LAST_LINE))) == _LAST_LINE
+        except FileNotFoundError:
+            return True  # pruned, or taken back, meanwhile
 
     def is_alive(self, identifier: str) -> bool:
         """Tells whether a process is at work on an edit."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rosecache.config import Config
+from rosecache.errors import RosecacheError
 from rosefs.library.editing import editing, holding, refresh, touched_by
 from rosefs.library.errors import NotFoundError, UndoError
 from rosefs.library.files import digest_if_file
@@ -67,39 +68,50 @@ def undo(c: Config, journal: Journal, identifier: str | None = None) -> Undone:
     """
     with journal.lock("undo"):
         chosen = _choose(journal, identifier)
-        parts = _parts(journal, chosen)
-        paths = [path for part in parts for step in part.steps for path in paths_of(step)]
-        touched = touched_by(c, paths)
-        with holding(c, touched):
-            steps = without_detours(step for part in parts for step in _done_steps(part))
-            _check(chosen, steps)
-        if steps:
-            undoes = tuple(part.id for part in parts)
-            with editing(c, journal, _title(chosen), touched, undoes=undoes, force=True) as edit:
-                _check(chosen, steps)
-                for step in reversed(steps):
-                    take_back(step, edit, journal.directory)
-        else:
-            for part in parts:
-                remove_entry(journal.directory, part.id)
-            refresh(c, touched)
-        return Undone(chosen, len(steps))
+        return _undo(c, journal, chosen, _parts(journal, chosen))
 
 
-def recover(c: Config, journal: Journal) -> list[Undone | UndoError]:
-    """Takes back every edit whose program was killed before it had finished.
+def recover(c: Config, journal: Journal) -> list[Undone | RosecacheError | OSError]:
+    """Takes back every edit whose program was killed before it had finished; of its group, no other one.
 
     Returns:
-        For each such edit what became of it: some may have to be left as they are.
+        For each such edit what became of it: some may have to be left as they are, with the error that says why.
+
+    Raises:
+        OSError, LockTimeoutError: The journal cannot be read; nothing was changed.
     """
-    outcomes: list[Undone | UndoError] = []
-    for entry in journal.history():
-        if not entry.finished and not entry.undone and not journal.is_alive(entry.id):
-            try:
-                outcomes.append(undo(c, journal, entry.id))
-            except UndoError as error:
-                outcomes.append(error)
+    outcomes: list[Undone | RosecacheError | OSError] = []
+    if not journal.abandoned():
+        return outcomes
+    with journal.lock("undo"):
+        abandoned = journal.abandoned()
+        for entry in journal.history():
+            if entry.id in abandoned and not entry.finished and not entry.undone:
+                try:
+                    outcomes.append(_undo(c, journal, entry, [entry]))
+                except (RosecacheError, OSError) as error:
+                    outcomes.append(error)
     return outcomes
+
+
+def _undo(c: Config, journal: Journal, chosen: Entry, parts: list[Entry]) -> Undone:
+    """Takes back an edit that consists of some entries; whoever calls it holds the journal's lock for that."""
+    paths = [path for part in parts for step in part.steps for path in paths_of(step)]
+    touched = touched_by(c, paths)
+    with holding(c, touched):
+        steps = without_detours(step for part in parts for step in _done_steps(part))
+        _check(chosen, steps)
+    if steps:
+        undoes = tuple(part.id for part in parts)
+        with editing(c, journal, _title(chosen), touched, undoes=undoes, force=True) as edit:
+            _check(chosen, steps)
+            for step in reversed(steps):
+                take_back(step, edit, journal.directory)
+    else:
+        for part in parts:
+            remove_entry(journal.directory, part.id)
+        refresh(c, touched)
+    return Undone(chosen, len(steps))
 
 
 def _choose(journal: Journal, identifier: str | None) -> Entry:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -226,6 +229,48 @@ def test_what_has_changed_since_is_said_in_one_line(library: Cli, c: Config) -> 
     library("collages", "create", "mix")
     (c.collages_dir / "mix.toml").write_text("# mine\n")
     assert library.error("undo").endswith("mix.toml has changed since; nothing was changed")
+
+
+KILLED_WHILE_COPYING = """
+import os, signal
+from rosefs.library import files, hands
+from rosefs.cli.main import main
+
+def copy_tree(source, target, progress):
+    files.copy_tree(source, target, progress)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+hands.copy_tree = copy_tree
+main()
+"""
+
+
+def kill_while_importing(cli: Cli, album: Path) -> None:
+    arguments = ["-c", str(cli.config), "releases", "import", str(album)]
+    ran = subprocess.run([sys.executable, "-c", KILLED_WHILE_COPYING, *arguments], check=False, timeout=60)
+    assert ran.returncode == -signal.SIGKILL
+
+
+def test_what_a_killed_command_left_is_taken_back_by_the_next_edit(
+    library: Cli, c: Config, tmp_path: Path
+) -> None:
+    album = make_release(tmp_path / "in", "album", tracks=1)
+    kill_while_importing(library, album)
+    assert (c.music_source_dir / ".in-progress.album").exists()
+    assert library.json("history")[0]["finished"] is False
+    result = library("releases", "import", album)
+    assert result.stdout == f"imported {c.music_source_dir}/album\n"
+    assert result.stderr == "rosefs: 'import album' was cut off; what it had done is taken back\n"
+    assert not (c.music_source_dir / ".in-progress.album").exists()
+    assert [entry["title"] for entry in library.json("history")] == ["import album"]
+
+
+def test_undo_takes_what_was_cut_off_for_the_last_edit(library: Cli, tmp_path: Path) -> None:
+    library("collages", "create", "mix")
+    album = make_release(tmp_path / "in", "album", tracks=1)
+    kill_while_importing(library, album)
+    assert out(library, "undo") == "nothing had been done yet: import album"
+    assert out(library, "undo") == "undid: create collage mix"
 
 
 # All of them ------------------------------------------------------------------------------------------------

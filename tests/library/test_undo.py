@@ -22,7 +22,7 @@ from rosefs.library import covers, imports, lists, listtext, releases
 from rosefs.library.errors import NotFoundError, TrashError, UndoError
 from rosefs.library.journal import Journal
 from rosefs.library.lists import COLLAGES, PLAYLISTS
-from rosefs.library.undo import recover, undo
+from rosefs.library.undo import Undone, recover, undo
 from tests.support.audio import PICTURE, make_release
 from tests.support.library import check_cache, snapshot
 
@@ -298,7 +298,7 @@ def killed(function, last):
         return result
     return call
 
-with journal.Journal(state).edit("killed") as edit:
+with journal.Journal(state).edit("killed", group="group") as edit:
     edit.rename(place / "first", place / "second")
     if action == "replace":
         os.rename = killed(os.rename, 1)
@@ -360,12 +360,12 @@ def test_a_kill_between_the_two_halves_is_judged_by_the_disk(
 def test_recovery_takes_back_what_was_cut_off_and_nothing_else(
     c: Config, journal: Journal, place: Path
 ) -> None:
-    with journal.edit("whole") as edit:
+    with journal.edit("whole", group="group") as edit:  # what was done of a gesture before stays done
         edit.create(place / "kept", b"")
     before = snapshot(place)
     kill_during("trash", "after", place, journal)
     (outcome,) = recover(c, journal)
-    assert not isinstance(outcome, UndoError)
+    assert isinstance(outcome, Undone)
     assert outcome.steps == 2
     assert snapshot(place) == before
     assert recover(c, journal) == []
@@ -378,10 +378,21 @@ def test_a_directory_of_the_name_of_one_that_was_not_finished_is_somebody_elses(
     (place / "t").mkdir()
     (place / "t" / "theirs").write_bytes(b"theirs")
     (outcome,) = recover(c, journal)
-    assert not isinstance(outcome, UndoError)
+    assert isinstance(outcome, Undone)
     assert (place / "t" / "theirs").read_bytes() == b"theirs"
     assert not (place / ".in-progress.t").exists()
     assert (place / "first").exists()
+
+
+def test_only_edits_that_were_cut_off_are_abandoned(c: Config, journal: Journal, place: Path) -> None:
+    with journal.edit("whole") as edit:
+        edit.create(place / "kept", b"")
+        assert journal.abandoned() == []
+    assert journal.abandoned() == []
+    kill_during("trash", "after", place, journal)
+    assert journal.abandoned() == [journal.history()[0].id]
+    undo(c, journal)
+    assert recover(c, journal) == []
 
 
 def test_recovery_says_what_has_changed_too_much(c: Config, journal: Journal, place: Path) -> None:
