@@ -26,6 +26,7 @@ COMMANDS = {
     "mount": LazyCommand("rosefs.cli.mount", "mount", "Bring the cache up to date and mount the library."),
     "unmount": LazyCommand("rosefs.cli.unmount", "unmount", "Unmount it again, which ends the mounting process."),
     "status": LazyCommand("rosefs.cli.status", "status", "Show what is mounted, and how it is."),
+    "doctor": LazyCommand("rosefs.cli.doctor", "doctor", "Look for whatever keeps rosefs from working."),
     "cache": LazyCommand("rosefs.cli.cache", "cache", "Bring the cache up to date."),
     "releases": LazyCommand("rosefs.cli.browse", "COMMANDS", "List, show and change releases."),
     "tracks": LazyCommand("rosefs.cli.browse", "COMMANDS", "List tracks, or show one."),

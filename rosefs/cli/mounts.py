@@ -67,6 +67,14 @@ def rosefs_mounts() -> list[Mount]:
     return [mount for mount in mounts() if mount.is_rosefs]
 
 
+def told_from(source: Path) -> list[Told]:
+    """Returns what living processes tell of their mounts of a music directory."""
+    told = [told_of(mount.mountpoint) for mount in rosefs_mounts()]
+    return [
+        each for each in told if each is not None and each.source == str(source) and each.process.is_alive
+    ]
+
+
 def status_of(mount: Mount) -> MountStatus:
     """Finds out how a mount is."""
     told = told_of(mount.mountpoint)

@@ -36,6 +36,8 @@ class Column(Generic[T]):
     """Whether a table has it too; lines have every column."""
     right: bool = False
     """Whether it is set to the right, as numbers are."""
+    style: Callable[[T], str] | None = None
+    """How it looks in tables: a style of rich."""
 
 
 def as_json(value: object) -> object:
@@ -114,5 +116,7 @@ def _write_table(columns: Sequence[Column[T]], rows: Iterable[T]) -> None:
     for column in shown:
         table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(one_line(column.text(row))) for column in shown))
+        table.add_row(
+            *(Text(one_line(column.text(row)), column.style(row) if column.style else "") for column in shown)
+        )
     Console().print(table)

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -245,3 +245,26 @@ def copy_file(source: Path, target: Path, copied: Callable[[int], None] = lambda
         shutil.copystat(source, target)
         os.fchmod(new.fileno(), os.fstat(new.fileno()).st_mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)
         os.fsync(new.fileno())
+
+
+def can_reflink(directory: Path) -> bool | None:
+    """Tells whether copies in a directory can share their space; None if nobody can tell.
+
+    Tries it on files without names, of which nothing is ever seen.
+    """
+    with ExitStack() as opened:
+        descriptors = []
+        for _ in range(2):
+            try:
+                descriptor = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            except OSError:
+                return None
+            opened.callback(os.close, descriptor)
+            descriptors.append(descriptor)
+        source, target = descriptors
+        try:
+            _write_all(source, bytes(4096))
+            fcntl.ioctl(target, _FICLONE, source)
+        except OSError as error:
+            return False if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL) else None
+    return True

@@ -83,6 +83,21 @@ def trash(
     raise TrashError(path, reason, errno.EPERM)
 
 
+def trash_of(path: Path) -> Path:
+    """Returns the trash that would be used for what is in a directory, which need not exist yet; makes nothing.
+
+    Raises:
+        TrashError: There can be none; the text says what was tried.
+    """
+    path = Path(os.path.realpath(path))
+    tried: list[str] = []
+    for place in _candidates(path, os.stat(path).st_dev, tried):
+        if _can_be_own(place.directory):
+            return place.directory
+        tried.append(f"{place.directory}: cannot be made, or not be written")
+    raise TrashError(path, f"no trash can be used for it ({'; '.join(tried)})", errno.EPERM)
+
+
 def restore(trashed: Trashed) -> None:
     """Puts something back from the trash to where it was.
 
@@ -145,26 +160,40 @@ class _Place:
 
 def _places(path: Path, status: os.stat_result, tried: list[str]) -> Iterator[_Place]:
     """Yields the trash directories for a path, made if need be, in the order of the specification."""
-    home = _home_trash()
-    if _device_of(home) == status.st_dev:
+    for place in _candidates(path.parent, status.st_dev, tried):
         try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            yield _Place(home, None)
+            if place.top is None:
+                place.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            else:
+                _make_own(place.directory)
+            yield place
         except OSError as error:
-            tried.append(f"{home}: {error.strerror}")
+            tried.append(f"{place.directory}: {error.strerror}")
+
+
+def _candidates(directory: Path, device: int, tried: list[str]) -> Iterator[_Place]:
+    """Yields the trash directories for what is in a directory, which may not exist."""
+    home = _home_trash()
+    if _device_of(home) == device:
+        yield _Place(home, None)
     else:
         tried.append(f"{home}: is on another volume")
-    top = mount_point_of(path.parent)
+    top = mount_point_of(directory)
     shared = top / ".Trash"
-    candidates = [top / f".Trash-{os.getuid()}"]
     if _is_shared_trash(shared):
-        candidates.insert(0, shared / str(os.getuid()))
-    for directory in candidates:
-        try:
-            _make_own(directory)
-            yield _Place(directory, top)
-        except OSError as error:
-            tried.append(f"{directory}: {error.strerror}")
+        yield _Place(shared / str(os.getuid()), top)
+    yield _Place(top / f".Trash-{os.getuid()}", top)
+
+
+def _can_be_own(directory: Path) -> bool:
+    """Tells whether a trash directory is there and can be written, or could be made."""
+    for existing in (directory, *directory.parents):
+        with suppress(FileNotFoundError):
+            status = os.lstat(existing)
+            if existing == directory and status.st_uid != os.getuid():
+                return False
+            return stat.S_ISDIR(status.st_mode) and os.access(existing, os.W_OK | os.X_OK)
+    return False
 
 
 def _home_trash() -> Path:

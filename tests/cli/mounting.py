@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rosefs.fuse import kernel
 from rosefs.fuse.kernel import mount_at
 from rosefs.fuse.mount import UnmountError, unmount
 from tests.cli.terminal import PROGRAM
@@ -64,3 +65,14 @@ def _read_until_ready(process: subprocess.Popen[str]) -> str:
             pytest.fail(f"the mount did not come up:\n{said}{process.communicate()[1]}")
         said += line
     return said
+
+
+def only_these_mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *mountpoints: Path) -> None:
+    """Has the kernel's table show no mounts of rosefs but these: others may be tested on this machine too."""
+    written = {str(path).replace(" ", r"\040") for path in mountpoints}
+    lines = Path("/proc/self/mountinfo").read_text().splitlines(keepends=True)
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "".join(line for line in lines if " fuse.rosefs " not in line or line.split()[4] in written)
+    )
+    monkeypatch.setattr(kernel, "_MOUNTINFO", table)

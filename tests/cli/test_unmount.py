@@ -16,19 +16,8 @@ from rosefs.cli.running import told_of
 from rosefs.fuse import kernel
 from rosefs.fuse.kernel import mount_at
 from tests.cli.conftest import Cli
-from tests.cli.mounting import mounting
+from tests.cli.mounting import mounting, only_these_mounted
 from tests.support.audio import make_release
-
-
-def only_these_mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *mountpoints: Path) -> None:
-    """Has the kernel's table show no mounts of rosefs but these: others may be tested on this machine too."""
-    written = {str(path).replace(" ", r"\040") for path in mountpoints}
-    lines = Path("/proc/self/mountinfo").read_text().splitlines(keepends=True)
-    table = tmp_path / "mountinfo"
-    table.write_text(
-        "".join(line for line in lines if " fuse.rosefs " not in line or line.split()[4] in written)
-    )
-    monkeypatch.setattr(kernel, "_MOUNTINFO", table)
 
 
 @pytest.mark.usefixtures("need_fuse")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from rosefs.library import files
 from rosefs.library.files import (
     Piece,
+    can_reflink,
     common_ends,
     copy_tree,
     digest_if_file,
@@ -158,3 +160,18 @@ def test_what_cannot_be_read_is_an_error_and_not_left_out(tmp_path: Path, permis
     finally:
         (tmp_path / "source/closed").chmod(0o700)
     assert raised.value.errno == errno.EACCES
+
+
+def test_whether_copies_share_their_space_is_told_as_cp_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(4096))
+    before = tmp_path.stat().st_mtime_ns
+    can = can_reflink(tmp_path)
+    assert (os.listdir(tmp_path), tmp_path.stat().st_mtime_ns) == (["a"], before)
+    ran = subprocess.run(
+        ["cp", "--reflink=always", tmp_path / "a", tmp_path / "b"], check=False, stderr=subprocess.DEVNULL
+    )
+    assert can in (None, ran.returncode == 0)
+
+
+def test_where_nobody_can_write_nobody_can_tell_whether_copies_share_their_space() -> None:
+    assert can_reflink(Path("/proc")) is None

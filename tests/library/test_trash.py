@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from rosefs.library.errors import TrashError
-from rosefs.library.trash import mount_point_of, problem_of, restore, trash
+from rosefs.library.trash import mount_point_of, problem_of, restore, trash, trash_of
 
 DELETED_AT = 1_700_000_000.0
 
@@ -222,9 +222,27 @@ def test_a_volume_has_a_trash_of_its_own(volume: Path, far: Path, home_trash: Pa
     assert far.read_bytes() == b"music"
 
 
+def test_the_trash_can_be_told_beforehand_and_is_not_made(
+    file: Path, volume: Path, far: Path, home_trash: Path
+) -> None:
+    for path in (file, far):
+        told = trash_of(path.parent)
+        assert not told.exists()
+        assert trash(path).files_path.parent.parent == told
+        assert trash_of(path.parent) == told  # also when it is there
+
+
+def test_that_there_can_be_no_trash_can_be_told_beforehand(volume: Path, far: Path) -> None:
+    (volume / "elsewhere").mkdir()
+    (volume / f".Trash-{os.getuid()}").symlink_to(volume / "elsewhere")
+    with pytest.raises(TrashError, match=r"no trash can be used.*\.Trash-\d+: cannot be made"):
+        trash_of(far.parent)
+
+
 def test_an_administrators_trash_comes_first(volume: Path, far: Path) -> None:
     (volume / ".Trash").mkdir()
     (volume / ".Trash").chmod(0o1777)
+    assert trash_of(far.parent) == volume / ".Trash" / str(os.getuid())
     trashed = trash(far)
     assert trashed.files_path == volume / ".Trash" / str(os.getuid()) / "files" / "a b.mp3"
     assert info_of(trashed.info_path)["Path"] == "music/a%20b.mp3"
