@@ -213,38 +213,44 @@ def lacks_events(kind: str) -> bool:
 
 
 def _cache(c: Config) -> Iterator[Finding]:
-    database = database_path(c)
-    if not database.exists():
+    """Looks at the cache of the configuration, and at those that mounts with other settings use."""
+    told = told_from(c.music_source_dir)
+    used = dict.fromkeys([database_path(c), *(Path(each.database) for each in told)])
+    existing = [database for database in used if database.exists()]
+    if not existing:
         yield warning("cache", f"there is none of this library in {c.cache_dir} yet", "rosefs cache update")
         return
-    try:
-        health = health_of(database)
-        contents = contents_of(database)
-        broken = broken_files_of(database)
-    except sqlite3.Error as failure:
-        yield _damaged(database, str(failure))
-        return
-    if health.damage:
-        yield _damaged(database, health.damage)
-        return
-    size = database.stat().st_size // _MIB
-    yield ok(
-        "cache",
-        f"{database}: sound, {contents.releases:,} releases, {contents.tracks:,} tracks, {size:,} MiB, "
-        f"change {health.position}",
-    )
-    others = [path for path in c.cache_dir.glob("rosecache.*.sqlite3") if path != database]
+    problems = {os.fsencode(problem.path): problem.reason for each in told for problem in each.problems}
+    sound = 0
+    for database in existing:
+        try:
+            yield _sound(database)
+            broken = broken_files_of(database)
+        except sqlite3.Error as failure:
+            remedy = f"remove it, nothing is lost: rm '{database}'*; rosefs cache update"
+            yield error("cache", f"{database}: {failure}", remedy)
+        else:
+            sound += 1
+            problems |= {
+                os.path.join(os.fsencode(c.music_source_dir), each.path): each.reason for each in broken
+            }
+    others = [path for path in c.cache_dir.glob("rosecache.*.sqlite3") if path not in existing]
     if others:
         yield ok("cache", f"{len(others)} of other settings or versions, removed when unused for two months")
-    problems = {os.path.join(os.fsencode(c.music_source_dir), each.path): each.reason for each in broken}
-    for told in told_from(c.music_source_dir):
-        problems |= {os.fsencode(each.path): each.reason for each in told.problems}
-    yield from _problems({os.fsdecode(path): reason for path, reason in problems.items()})
+    if sound:
+        yield from _problems({os.fsdecode(path): reason for path, reason in problems.items()})
 
 
-def _damaged(database: Path, damage: str) -> Finding:
-    return error(
-        "cache", f"{database}: {damage}", f"remove it, nothing is lost: rm '{database}'*; rosefs cache update"
+def _sound(database: Path) -> Finding:
+    """Makes the finding of a cache that is sound. Raises sqlite3.Error if it is not."""
+    health = health_of(database)
+    if health.damage:
+        raise sqlite3.DatabaseError(health.damage)
+    contents = contents_of(database)
+    return ok(
+        "cache",
+        f"{database}: sound, {contents.releases:,} releases, {contents.tracks:,} tracks, "
+        f"{database.stat().st_size // _MIB:,} MiB, change {health.position}",
     )
 
 

@@ -224,6 +224,9 @@ def test_problems_that_only_the_mount_knows_are_warnings_too(
         only_these_mounted(monkeypatch, tmp_path, mountpoint)
         (finding,) = examine(rosefs)["files"]
         assert finding["found"].startswith(f"{c.collages_dir}/A.toml: ")
+        rosefs.config.write_text(rosefs.config.read_text() + "cover_art_stems = ['picture']\n")
+        # What the mount uses is looked at, whatever the configuration says by now.
+        assert only(examine(rosefs)["cache"])[1].startswith(f"{database_path(c)}: sound, 1 releases")
         (library / ".in-progress.rosefs.spool.x").touch()
         assert only(examine(rosefs)["crashes"]) == ("ok", "1 files in progress, for a mount that is at work")
 
