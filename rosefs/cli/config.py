@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from pathlib import Path
 
 import click
 
+from rosecache.datafiles import write_atomically
 from rosecache.errors import ConfigError
 from rosefs.cli.output import one_line
 from rosefs.cli.settings_check import genre_errors, template_errors
@@ -27,12 +29,10 @@ def init(state: State, force: bool) -> None:
     """Write a configuration file to start from, with every setting in a comment."""
     path = state.used_config_path
     text = resources.files("rosefs.cli").joinpath("config.toml").read_text(encoding="utf-8")
+    if os.path.lexists(path) and not force:
+        raise click.ClickException(f"{path}: there is a file already; --force replaces it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(path, "w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise click.ClickException(f"{path}: there is a file already; --force replaces it") from None
+    write_atomically(path, text.encode())
     click.echo(f"wrote {one_line(str(path))}; say in it where your music is (music_source_dir)")
 
 
