@@ -62,6 +62,8 @@ def create_single(c: Config, journal: Journal, track: Track, *, loose: bool = Fa
     making = _Making(c, track, "loosetrack" if loose else "single", new_id(), new_id())
     title = f"make {track_logtext(track)} a release of its own"
     wanted = safe_name(f"{format_artists(track.trackartists)} - {making.title}")
+    if wanted.startswith("."):
+        wanted = "_" + wanted[1:]  # a hidden directory, or one that counts as in progress, would be lost
     for name in free_names(c, check_release_name(c, wanted)):
         path = c.music_source_dir / name
         # The original is held, so that nobody is at work on the file that is being copied.

@@ -152,6 +152,11 @@ def test_names_are_made_safe(c: Config, journal: Journal) -> None:
     check_cache(c)
 
 
+def test_a_name_is_never_hidden(c: Config, journal: Journal) -> None:
+    make_album(c, artist=".in-progress.x")
+    assert create_single(c, journal, list_tracks(c)[0]).path.name == "_in-progress.x - Hi High"
+
+
 def test_a_track_that_says_nothing(c: Config, journal: Journal) -> None:
     make_album(c, artist=None, albumartist="LOONA", title=None)
     made = create_single(c, journal, list_tracks(c)[0])
