@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 
 import click
 
 from rosecache.errors import RosecacheError
+from rosefs.cli.output import one_line
 from rosefs.fuse.errors import MountError, UnmountError
 
 EXPECTED: tuple[type[Exception], ...] = (RosecacheError, MountError, OSError, sqlite3.Error)
@@ -16,11 +18,15 @@ EXPECTED: tuple[type[Exception], ...] = (RosecacheError, MountError, OSError, sq
 def text_of(error: Exception) -> str:
     """Returns what to tell the user of an expected error."""
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{one_line(_path_text(error.filename))}: " if error.filename else ""
         return f"{where}{error.strerror}"
     if isinstance(error, sqlite3.Error):
         return f"the cache cannot be used: {error}; it may be deleted, and is then built anew"
-    return str(error)
+    return one_line(str(error)) if isinstance(error, RosecacheError) else str(error)
+
+
+def _path_text(filename: object) -> str:
+    return os.fsdecode(filename) if isinstance(filename, bytes) else str(filename)
 
 
 def status_of(error: click.ClickException) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from rosefs.cli.output import one_line
+
 _SUGGESTIONS = 3
 
 
@@ -27,7 +29,7 @@ def find_named(text: str, named: Sequence[tuple[Any, tuple[str, ...]]], *, singu
     if len(found) == 1:
         return found[0]
     if found:
-        ids = "".join(f"\n  {thing.id}  {thing.source_path}" for thing in found)
+        ids = "".join(f"\n  {thing.id}  {one_line(str(thing.source_path))}" for thing in found)
         raise click.ClickException(f"{len(found)} {plural} are called {text!r}; name one by its id:{ids}")
     close = _close_names(text, (name for _, names in named for name in names))
     hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -87,18 +87,30 @@ def new_version(path: Path, content: Content) -> Iterator[Path]:
     """
     temporary = path.with_name(f"{REWRITE_PREFIX}{secrets.token_hex(8)}{path.suffix[:20]}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o666)
+    with _naming(path, temporary):
+        descriptor = os.open(temporary, flags, 0o666)
+        try:
+            claim(descriptor)
+            _write_content(descriptor, content)
+            with suppress(FileNotFoundError):
+                _take_attributes(path, descriptor)
+            os.fsync(descriptor)
+            yield temporary
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            os.close(descriptor)
+
+
+@contextmanager
+def _naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Has what fails in the block name a path, where it names none, or a temporary one that no one knows."""
     try:
-        claim(descriptor)
-        _write_content(descriptor, content)
-        with suppress(FileNotFoundError):
-            _take_attributes(path, descriptor)
-        os.fsync(descriptor)
-        yield temporary
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        os.close(descriptor)
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _take_attributes(path: Path, descriptor: int) -> None:
@@ -240,7 +252,7 @@ def copy_file(source: Path, target: Path, copied: Callable[[int], None] = lambda
 
     A link is copied as the file that it leads to. The copy can be written by its owner.
     """
-    with open(source, "rb", buffering=0) as old, open(target, "xb", buffering=0) as new:
+    with _naming(target), open(source, "rb", buffering=0) as old, open(target, "xb", buffering=0) as new:
         copy_content(old.fileno(), new.fileno(), copied)
         shutil.copystat(source, target)
         os.fchmod(new.fileno(), os.fstat(new.fileno()).st_mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)

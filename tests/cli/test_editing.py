@@ -273,6 +273,19 @@ def test_undo_takes_what_was_cut_off_for_the_last_edit(library: Cli, tmp_path: P
     assert out(library, "undo") == "undid: create collage mix"
 
 
+def test_errors_are_one_line_that_no_name_can_break(library: Cli, c: Config, tmp_path: Path) -> None:
+    named = tmp_path / "a\n\x1b[31mb"
+    assert library.error("releases", "import", named).startswith(f"{tmp_path}/a  [31mb does not exist")
+    for name in ("c\nd", "e\nf"):
+        make_release(c.music_source_dir, name, tracks=1, album="Twice")
+    library("cache", "update")
+    result = library("releases", "show", "Twice", status=1)
+    assert [line.partition("  ")[2][38:] for line in result.stderr.splitlines()[1:]] == [
+        f"{c.music_source_dir}/c d",
+        f"{c.music_source_dir}/e f",
+    ]
+
+
 # All of them ------------------------------------------------------------------------------------------------
 
 

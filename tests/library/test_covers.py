@@ -162,6 +162,8 @@ def test_a_full_disk_leaves_the_old_cover(tmp_path: Path, volume: Path, journal:
         with pytest.raises(OSError, match="No space left") as raised:
             set_cover(c, journal, release_of(c, "loona"), image)
         assert raised.value.errno == errno.ENOSPC
+        # The cover's own name, and not that of the version that was being written.
+        assert raised.value.filename == str(c.music_source_dir / "loona" / f"cover{image.suffix}")
     assert snapshot(c.music_source_dir) == before
     assert journal.history() == []
 

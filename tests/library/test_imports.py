@@ -220,6 +220,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, volume: Path, journal: Journ
     with pytest.raises(OSError, match="No space left") as raised:
         import_release(c, journal, album)
     assert raised.value.errno == errno.ENOSPC
+    assert raised.value.filename == str(c.music_source_dir / ".in-progress.An Album" / "large")
     assert os.listdir(c.music_source_dir) == []
     assert journal.history() == []
 
