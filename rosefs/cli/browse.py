@@ -6,6 +6,7 @@ and are imported when they are called.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -93,10 +94,17 @@ def _make_show(kind: Kind) -> click.Command:
 
 
 def find_one(c: Config, kind: Kind, text: str) -> Any:
-    """Returns the one of a kind that an argument means. Raises click.ClickException if there is none, or more."""
+    """Returns the one of a kind that an argument means.
+
+    Raises:
+        click.ClickException, NotFoundError: There is none, or there are several.
+    """
     entry = kind.find(c, text)
     if entry is None:
         named = [(each, kind.names(each)) for each in kind.entries(c, {})]
+        is_path = os.path.isabs(text) or os.path.lexists(text)
+        if is_path and kind.resolve is not None and not any(text in names for _, names in named):
+            return kind.resolve(c, text)  # which says what a path has to be
         entry = find_named(text, named, singular=kind.singular, plural=kind.plural)
     return entry
 

@@ -25,7 +25,7 @@ from rosecache.query.lists import (
 from rosecache.query.releases import filter_releases, release_logtext
 from rosecache.query.tracks import filter_tracks, get_tracks_of_release, track_logtext
 from rosefs.cli.output import Column
-from rosefs.library.resolve import find_release, find_track
+from rosefs.library.resolve import find_release, find_track, resolve_release, resolve_track
 
 Filters = Mapping[str, Any]
 """Arguments of ``filter_releases`` or ``filter_tracks``, without those that were not given."""
@@ -60,6 +60,8 @@ class Kind:
     """Options of its listing, by their names in ``browse.FILTER_OPTIONS``."""
     find: Callable[[Config, str], Any | None] = lambda c, text: None
     """Finds one by its id or path."""
+    resolve: Callable[[Config, str], Any] | None = None
+    """The same, but with an error that is about paths if there is none."""
     named_by: str = "NAME"
     members: Members | None = None
 
@@ -149,6 +151,7 @@ _RELEASES = Kind(
     details=_RELEASE_DETAILS,
     filters=("artist", "genre", "descriptor", "label", "type", "new"),
     find=find_release,
+    resolve=resolve_release,
     named_by="NAME-OR-ID-OR-PATH",
     members=Members("tracks", _TRACKS_OF_RELEASE, get_tracks_of_release, frozenset({"release"})),
 )
@@ -161,6 +164,7 @@ _TRACKS = Kind(
     details=_TRACK_DETAILS,
     filters=("artist", "genre", "descriptor", "label", "new"),
     find=find_track,
+    resolve=resolve_track,
     named_by="NAME-OR-ID-OR-PATH",
 )
 

@@ -273,6 +273,13 @@ def test_undo_takes_what_was_cut_off_for_the_last_edit(library: Cli, tmp_path: P
     assert out(library, "undo") == "undid: create collage mix"
 
 
+def test_what_a_path_has_to_be_is_said(library: Cli, c: Config, tmp_path: Path) -> None:
+    album = c.music_source_dir / "hash"
+    assert "it is a release; name one by its id" in library.error("releases", "create-single", album)
+    assert f"by a path in {c.music_source_dir} or in a mount" in library.error("releases", "delete", tmp_path)
+    assert "there is no track '/etc/passwd': name one by" in library.error("tracks", "show", "/etc/passwd")
+
+
 def test_errors_are_one_line_that_no_name_can_break(library: Cli, c: Config, tmp_path: Path) -> None:
     named = tmp_path / "a\n\x1b[31mb"
     assert library.error("releases", "import", named).startswith(f"{tmp_path}/a  [31mb does not exist")
