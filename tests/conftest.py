@@ -23,6 +23,7 @@ import hypothesis
 import pytest
 
 from rosecache.config import Config
+from rosecache.database import close_connections
 
 T = TypeVar("T")
 
@@ -158,6 +159,13 @@ def c(tmp_path: Path) -> Config:
     config.music_source_dir.mkdir()
     config.cache_dir.mkdir()
     return config
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_left() -> Iterator[None]:
+    """Closes a test's connections: each has three files open, and select() knows no file beyond the 1,024th."""
+    yield
+    close_connections()
 
 
 @pytest.fixture(scope="session", autouse=True)

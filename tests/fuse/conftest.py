@@ -15,7 +15,7 @@ import pytest
 
 import rosecache
 from rosecache.config import Config
-from rosecache.database import close_connections, connect
+from rosecache.database import connect
 from rosefs.library.journal import Journal
 from tests.support.audio import decoded_md5, make_release
 from tests.support.clocks import SharedClock
@@ -135,7 +135,6 @@ def working(
             hard_limit=hard_limit,
         ) as mount:
             yield Workbench(c, mount, state_dir, directory / "data" / "Trash", clock)
-    close_connections()  # each library has some files open, and there are hundreds of libraries
 
 
 @pytest.fixture
