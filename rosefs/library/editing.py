@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,19 +101,34 @@ def refresh(c: Config, touched: Touched, *, force: bool = False) -> None:
 
 
 def touched_by(c: Config, paths: Iterable[Path]) -> Touched:
-    """Returns what changes with some files and directories; those outside the music directory change nothing."""
+    """Returns what changes with some files and directories; those outside the music directory change nothing.
+
+    A path may be written as the settings have it, or with links followed, as the trash notes it.
+    """
     releases: set[bytes] = set()
     lists: dict[Path, set[str]] = {c.collages_dir: set(), c.playlists_dir: set()}
+    roots = _roots(c)
     for path in paths:
-        if c.music_source_dir not in path.parents:
+        below = [top / path.relative_to(root) for root, top in roots.items() if root in (path, *path.parents)]
+        parts = below[0].parts if below else ()
+        if not parts:
             continue
-        parts = path.relative_to(c.music_source_dir).parts
         top = c.music_source_dir / parts[0]
         if top in lists and len(parts) > 1:
             lists[top].add(os.path.splitext(parts[1])[0])
         elif top not in lists and not parts[0].startswith(IN_PROGRESS_PREFIX):
             releases.add(os.fsencode(parts[0]))
     return Touched(releases, lists[c.collages_dir], lists[c.playlists_dir])
+
+
+def _roots(c: Config) -> dict[Path, Path]:
+    """Returns what the music directory is called, and where links in it lead, each with its path below it."""
+    roots = {c.music_source_dir: Path(), Path(os.path.realpath(c.music_source_dir)): Path()}
+    with suppress(OSError), os.scandir(c.music_source_dir) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                roots.setdefault(Path(os.path.realpath(entry.path)), Path(entry.name))
+    return roots
 
 
 def release_directory(c: Config, source_path: Path) -> bytes:

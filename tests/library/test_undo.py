@@ -11,14 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from rosecache.config import Config
 from rosecache.model import Release
-from rosecache.query.lists import get_collage_releases, list_playlists
-from rosecache.query.releases import list_releases
+from rosecache.query.lists import get_collage_releases, get_playlist, list_playlists
+from rosecache.query.releases import get_release, list_releases
 from rosecache.query.tracks import list_tracks
 from rosecache.update import update_cache
-from rosefs.library import covers, imports, lists, listtext, releases
+from rosefs.library import covers, imports, lists, listtext, releases, singles
 from rosefs.library.errors import NotFoundError, TrashError, UndoError
 from rosefs.library.journal import Journal
 from rosefs.library.lists import COLLAGES, PLAYLISTS
@@ -61,6 +62,7 @@ EDITS: dict[str, Callable[[Config, Journal, Path], object]] = {
     "extract covers": lambda c, j, tmp: covers.extract_covers(c, j),
     "import": lambda c, j, tmp: imports.import_release(c, j, tmp / "elsewhere/imported"),
     "import by moving": lambda c, j, tmp: imports.import_release(c, j, tmp / "elsewhere/imported", move=True),
+    "make a single": lambda c, j, tmp: singles.create_single(c, j, list_tracks(c)[0]),
     "create": lambda c, j, tmp: lists.create(c, j, PLAYLISTS, "new"),
     "rename": lambda c, j, tmp: lists.rename(c, j, PLAYLISTS, "run", "walk"),
     "delete": lambda c, j, tmp: lists.delete(c, j, PLAYLISTS, "run"),
@@ -71,6 +73,34 @@ EDITS: dict[str, Callable[[Config, Journal, Path], object]] = {
     "set a playlist's cover": lambda c, j, tmp: lists.set_cover(c, j, "run", tmp / "image.png"),
     "delete a playlist's cover": lambda c, j, tmp: lists.delete_cover(c, j, "run"),
 }
+
+
+@pytest.fixture
+def linked(full: Config, tmp_path: Path) -> Config:
+    """The same library, reached through a link, and one of its releases and its lists through further ones."""
+    source = full.music_source_dir
+    for name in ("loona", "!playlists", "!collages"):
+        (source / name).rename(tmp_path / f"other {name}")
+        (source / name).symlink_to(tmp_path / f"other {name}")
+    (tmp_path / "link").symlink_to(source)
+    c = replace(full, music_source_dir=tmp_path / "link")
+    update_cache(c)
+    return c
+
+
+@pytest.mark.parametrize("name", ["delete a release", "delete a cover", "delete a playlist's cover"])
+def test_the_cache_follows_through_links(linked: Config, journal: Journal, tmp_path: Path, name: str) -> None:
+    def shown() -> tuple[Release | None, Path | None]:
+        playlist = get_playlist(linked, "run")
+        assert playlist is not None
+        return get_release(linked, loona), playlist.cover_path
+
+    loona = release_named(linked, "loona").id
+    before = shown()
+    EDITS[name](linked, journal, tmp_path)
+    assert shown() != before
+    undo(linked, journal)
+    assert shown() == before
 
 
 @pytest.mark.parametrize("name", EDITS)
