@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping
 
 import click
 
@@ -21,8 +22,24 @@ def text_of(error: Exception) -> str:
         where = f"{one_line(_path_text(error.filename))}: " if error.filename else ""
         return f"{where}{error.strerror}"
     if isinstance(error, sqlite3.Error):
-        return f"the cache cannot be used: {error}; it may be deleted, and is then built anew"
+        return f"the cache cannot be used: {error}; {_advice(error)}"
     return one_line(str(error)) if isinstance(error, RosecacheError) else str(error)
+
+
+_ADVICE: Mapping[int, str] = {
+    sqlite3.SQLITE_FULL: "make room on the disk of cache_dir",
+    sqlite3.SQLITE_IOERR: "look for room on the disk of cache_dir, and for its health",
+    sqlite3.SQLITE_READONLY: "cache_dir, and what is in it, has to be writable",
+    sqlite3.SQLITE_CANTOPEN: "cache_dir, and what is in it, has to be writable",
+    sqlite3.SQLITE_BUSY: "another program is writing to it; try again",
+}
+"""What to do about a failure, by the codes of https://www.sqlite.org/rescode.html."""
+
+
+def _advice(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", None)  # errors of the binding itself have none
+    primary = code & 0xFF if isinstance(code, int) else None
+    return _ADVICE.get(primary or 0, "it may be deleted, and is then built anew")
 
 
 def _path_text(filename: object) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from rosecache.config import Config
 from rosecache.database import database_path
+from rosefs.cli.errors import text_of
 from tests.cli.conftest import Cli
 from tests.cli.terminal import run_on_terminal
 from tests.support.audio import FORMATS, make_release, make_track
@@ -67,6 +68,23 @@ def test_a_cache_that_cannot_be_used_is_a_failure(c: Config, rosefs: Cli) -> Non
     connection.execute("DROP TABLE releases")
     connection.close()
     assert rosefs.error("cache", "update").startswith("the cache cannot be used: no such table: releases")
+
+
+@pytest.mark.parametrize(
+    ("address", "script", "advice"),
+    [
+        (":memory:", "PRAGMA max_page_count = 1; CREATE TABLE x (y)", "make room on the disk of cache_dir"),
+        (":memory:", "PRAGMA query_only = 1; CREATE TABLE x (y)", "has to be writable"),
+        ("/nowhere/at/all", "", "has to be writable"),
+        (":memory:", "SELECT * FROM x", "it may be deleted, and is then built anew"),
+    ],
+)
+def test_what_to_do_about_a_cache_that_fails_depends_on_the_failure(
+    address: str, script: str, advice: str
+) -> None:
+    with pytest.raises(sqlite3.Error) as raised:
+        sqlite3.connect(address).executescript(script)
+    assert text_of(raised.value).endswith(advice)
 
 
 def test_a_cache_directory_that_cannot_be_made_is_a_failure(c: Config, rosefs: Cli) -> None:
