@@ -114,6 +114,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ignore_release_directories: tuple[str, ...] = ()
     rename_source_files: bool = False
     write_ids_to_tags: bool = True
+    read_only: bool = False
+    """Write nothing to the source directory, whatever the other settings say: ids that are missing are derived."""
     write_parent_genres: bool = False
     max_filename_bytes: int = 255
     genres_file: Path | None = None
@@ -165,6 +167,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             sorted(stem.lower() for stem in self.cover_art_stems),
             sorted(extension.lower() for extension in self.valid_art_exts),
             sorted(self.ignore_release_directories),
+            # Derived ids are not those that a release will get: they must not be taken for them.
+            self.read_only,
         )
         return hashlib.blake2b(repr(shaping).encode(), digest_size=8).hexdigest()
 

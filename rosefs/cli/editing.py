@@ -31,8 +31,15 @@ def open_library(state: State, *, recovering: bool = True) -> tuple[Config, Jour
     Args:
         state: What the command line says.
         recovering: Take back what a killed program left half done, so that it is not in the way.
+
+    Raises:
+        click.ClickException: There is no cache, or the library may not be changed.
     """
     c, journal = cached_config(state), Journal(state.settings().state_dir)
+    if c.read_only:
+        raise click.ClickException(
+            f"{c.music_source_dir} may not be changed: read_only is set in {state.used_config_path}"
+        )
     if recovering:
         recover_edits(c, journal)
     return c, journal

@@ -35,8 +35,8 @@ class Writes:
 def announce_first_run(c: Config, *, yes: bool) -> None:
     """Says what a first update writes, and on a terminal asks whether it may.
 
-    Says and asks nothing if the cache knows the library, or if everything has its ids already. Where nobody can
-    be asked, the notice is all: whoever starts rosefs from a script has decided.
+    Says and asks nothing if the cache knows the library, if everything has its ids already, or if the library is
+    read-only. Where nobody can be asked, the notice is all: whoever starts rosefs from a script has decided.
 
     Args:
         c: The settings.
@@ -45,7 +45,7 @@ def announce_first_run(c: Config, *, yes: bool) -> None:
     Raises:
         click.ClickException: The answer is no.
     """
-    if _is_known(c):
+    if c.read_only or _is_known(c):
         return
     writes = _expected_writes(c)
     if writes == Writes():

@@ -18,7 +18,7 @@ from rosecache.query.tracks import list_tracks
 from tests.cli.conftest import Cli
 from tests.cli.test_help import imported_by
 from tests.support.audio import PICTURE, make_release
-from tests.support.library import snapshot
+from tests.support.library import exact_snapshot, snapshot
 
 
 @pytest.fixture(autouse=True)
@@ -311,3 +311,14 @@ def test_without_a_cache_the_way_to_one_is_said(rosefs: Cli, args: tuple[str, ..
 def test_the_help_of_a_group_imports_no_edits() -> None:
     assert imported_by("releases", "--help").isdisjoint({"mutagen", "tomlkit", "trio"})
     assert imported_by("releases", "list", "--help").isdisjoint({"mutagen", "tomlkit", "trio"})
+
+
+def test_a_library_that_is_read_only_is_never_written(c: Config, rosefs: Cli) -> None:
+    make_release(c.music_source_dir, "R")
+    rosefs.config.write_text(f"read_only = true\n{rosefs.config.read_text()}")
+    before = exact_snapshot(c.music_source_dir)
+    assert "about to write" not in rosefs("cache", "update").stderr
+    (release,) = rosefs.json("releases", "list")
+    error = rosefs.error("releases", "delete", release["id"])
+    assert error == f"{c.music_source_dir} may not be changed: read_only is set in {rosefs.config}"
+    assert exact_snapshot(c.music_source_dir) == before

@@ -31,6 +31,16 @@ def snapshot(directory: Path) -> dict[str, bytes]:
     }
 
 
+def exact_snapshot(directory: Path) -> dict[str, tuple[int, int, int, bytes]]:
+    """Returns mode, inode number, time and content of everything below a directory, and of itself."""
+    found = {}
+    for path in (directory, *sorted(directory.rglob("*"))):
+        status = path.lstat()
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path.relative_to(directory))] = (status.st_mode, status.st_ino, status.st_mtime_ns, content)
+    return found
+
+
 def ids_on_disk(directory: Path) -> dict[str, str | None]:
     """Returns the track id in the tags of every audio file below a directory, by relative path."""
     return {

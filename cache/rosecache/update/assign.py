@@ -103,6 +103,7 @@ def datafile_ids(listing: Listing) -> list[str]:
 def assign_ids(request: Request) -> Assigned:
     """Decides all ids of a release and writes the missing ones, if nothing speaks against it now.
 
+    In a library that is read-only nothing is written, and what has no id gets one that is derived from its path.
     A datafile that is not valid gives the verdict FAILED, and nothing is touched.
     """
     assigned = Assigned()
@@ -120,7 +121,11 @@ def assign_ids(request: Request) -> Assigned:
         kept = kept_ids(request, connection, assigned.release_id, datafile.tracks)
         fresh = _new_track_ids(request, assigned, kept)
         assigned.tracks = {**kept, **fresh}
-        if not _store_datafile(request, connection, found_id, datafile, assigned):
+        if request.c.read_only:
+            _settle_datafile(request, datafile, assigned)
+            _derive_release_id(request, connection, assigned)
+            _derive_ids(request, connection, assigned, fresh)
+        elif not _store_datafile(request, connection, found_id, datafile, assigned):
             if request.c.write_ids_to_tags:
                 _derive_ids(request, connection, assigned, fresh)
         elif request.c.write_ids_to_tags:
@@ -223,6 +228,26 @@ def _is_quiet(file: FoundFile, now: float) -> bool:
     return not 0 <= age < QUIET_SECONDS  # a time in the future says nothing about now
 
 
+def _settle_datafile(request: Request, datafile: ReleaseDatafile, assigned: Assigned) -> None:
+    """Sets what else a datafile says of a release, by what it says already."""
+    assigned.new = True if datafile.new is None else datafile.new
+    known_added_at = request.known.added_at if request.known is not None else None
+    assigned.added_at = (
+        datafile.added_at
+        or known_added_at
+        or datetime.fromtimestamp(request.now).astimezone().isoformat(timespec="seconds")
+    )
+
+
+def _derive_release_id(request: Request, connection: sqlite3.Connection, assigned: Assigned) -> None:
+    """Gives a release that can get no datafile an id that is the same every time, unless it has one."""
+    if assigned.is_new_id:
+        assigned.release_id = derived_release_id(
+            request.directory,
+            lambda identifier: is_copy(request.c, connection, request.directory, identifier),
+        )
+
+
 def _store_datafile(
     request: Request,
     connection: sqlite3.Connection,
@@ -231,13 +256,7 @@ def _store_datafile(
     assigned: Assigned,
 ) -> bool:
     """Writes what the datafile lacks. Returns False, with a problem noted, if there is none and cannot be."""
-    assigned.new = True if datafile.new is None else datafile.new
-    known_added_at = request.known.added_at if request.known is not None else None
-    assigned.added_at = (
-        datafile.added_at
-        or known_added_at
-        or datetime.fromtimestamp(request.now).astimezone().isoformat(timespec="seconds")
-    )
+    _settle_datafile(request, datafile, assigned)
     wanted = replace(datafile, new=assigned.new, added_at=assigned.added_at)
     if not request.c.write_ids_to_tags:
         wanted = replace(wanted, tracks=table_of(request, assigned.tracks, datafile.tracks))
@@ -256,11 +275,7 @@ def _store_datafile(
         assigned.complete = False if os.access(request.path, os.W_OK) else assigned.complete
         if path.exists():
             return True
-        if assigned.is_new_id:
-            assigned.release_id = derived_release_id(
-                request.directory,
-                lambda identifier: is_copy(request.c, connection, request.directory, identifier),
-            )
+        _derive_release_id(request, connection, assigned)
         return False
     assigned.datafiles.add(os.fsencode(path.name))
     return True

@@ -171,7 +171,7 @@ def _find(c: Config, kind: Kind, report: Report) -> dict[str, _Found]:
                 report.problems.append(Problem(Path(entry.path), "the name is not UTF-8; rename the file"))
             else:
                 tomls[stem] = file
-    if leftovers:
+    if leftovers and not c.read_only:
         remove_abandoned(directory)
         recover(directory)  # covers that were being written
     return {
@@ -229,6 +229,9 @@ def _update_list(c: Config, kind: Kind, path: Path, cover: FoundFile | None, rep
             complete = current == members
             if complete or not _has_releases(connection):
                 break  # a cache that is still to be built knows of no member, and must not say so to the file
+            if c.read_only:
+                complete = True  # what the file says of its members stays as it is
+                break
             try:
                 update_members(path, kind.key, current)
             except (OSError, InvalidDatafileError) as error:

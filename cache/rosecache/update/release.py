@@ -136,7 +136,7 @@ def update_release(
                 outcome.evicted = _evict(c, directory)
                 return outcome
             listing = list_files(path)
-            if listing.leftovers:
+            if listing.leftovers and not c.read_only:
                 remove_abandoned(Path(os.fsdecode(path)))
                 found = recover(Path(os.fsdecode(path)))
                 outcome.problems += [Problem(error.path, error.reason) for error in found]
@@ -219,7 +219,7 @@ class _Update:
             self.listing = list_files(self.path)
         complete = ids.complete and content.complete and self._only_changed(before, ids)
         row = self.make_row(content, ids, complete=complete)
-        if self.c.rename_source_files:
+        if self.c.rename_source_files and not self.c.read_only:
             row = self.rename(row, complete=complete)
         self.store(row)
         self.outcome.skipped = bool(ids.pending)
