@@ -87,6 +87,19 @@ class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         named = [view if isinstance(view, ViewSetting) else ViewSetting(view) for view in self.views]
         return tuple((view.view, VIEW_NAMES[view.view] if view.name is None else view.name) for view in named)
 
+    def only(self, view: ViewKey) -> Self:
+        """Returns these settings with one view shown, under the name that it has."""
+        names = {**VIEW_NAMES, **dict(self.named_views)}
+        return msgspec.structs.replace(self, views=(ViewSetting(view, names[view]),))
+
+    def find_view(self, text: str) -> ViewKey | None:
+        """Returns the view that has a name, here or usually, or a key; None if none does."""
+        for named in (dict(self.named_views), VIEW_NAMES):
+            for view, name in named.items():
+                if text.casefold() in (name.casefold(), view):
+                    return view
+        return None
+
     def lists(self, facet: str, value: str) -> bool:
         """Tells whether white- and blacklist let a facet's view (``artists`` …) list a value."""
         allowed: tuple[str, ...] | None = getattr(self, f"{facet}_whitelist")

@@ -95,6 +95,11 @@ class Freshness:
                 self._apply(changes)
             self._position = changes.position
 
+    def resync(self) -> None:
+        """Has everything that was read so far be taken for out of date."""
+        with self._lock:
+            self._apply(Changes(self._position, resync=True, changes=()))
+
     def _database_changed(self) -> bool:
         """Tells whether anybody has written since this thread asked last.
 

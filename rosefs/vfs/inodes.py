@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rosefs.vfs.errors import StaleError
 from rosefs.vfs.model import ROOT_INODE
-from rosefs.vfs.nodes import ROOT_KEY, Key, Node
+from rosefs.vfs.nodes import Key, Node
 
 if TYPE_CHECKING:
     from rosefs.vfs.drafts import Draft
@@ -72,8 +72,8 @@ class Inodes:
         self._known[ROOT_INODE].lookups = 1
         # Keys that have another number than their hash, and whose that number is. Both stay for good: no
         # number is given to another thing while the mount lives.
-        self._moved: dict[Key, int] = {ROOT_KEY: ROOT_INODE}
-        self._reserved: dict[int, Key] = {ROOT_INODE: ROOT_KEY}
+        self._moved: dict[Key, int] = {root.key: ROOT_INODE}
+        self._reserved: dict[int, Key] = {ROOT_INODE: root.key}
 
     def __len__(self) -> int:
         return len(self._known)

@@ -5,11 +5,36 @@ All times are integer nanoseconds since the epoch, all sizes are bytes.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rosefs.settings import ViewKey
+
 ROOT_INODE = 1
 """The inode number of the mount's top directory, as the kernel wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """How a mount shows the tree, apart from what is in it.
+
+    Attributes:
+        view: The view that is the top directory; None for a top directory that lists the views.
+        uid: Whose the files are shown to be.
+        gid: Which group's they are shown to be.
+        umask: The permissions that nobody has.
+    """
+
+    view: ViewKey | None = None
+    uid: int = field(default_factory=os.getuid)
+    gid: int = field(default_factory=os.getgid)
+    umask: int = 0o022
+
+    def mode(self, *, is_directory: bool, writable: bool) -> int:
+        """Returns the permission bits of a file or directory."""
+        most = 0o777 if is_directory else 0o666
+        return most & ~self.umask & (0o777 if writable else 0o555)
 
 
 @dataclass(frozen=True, slots=True)

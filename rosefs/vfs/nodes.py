@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rosecache.model import File, Release, Track
+from rosefs.settings import ViewKey
 
 ALL_TRACKS = "!all"
 """The entity of a flat directory of tracks; no release has this id."""
@@ -42,6 +43,12 @@ class Key(NamedTuple):
 
 
 ROOT_KEY = Key("", "", "")
+
+
+def top_key(view: ViewKey | None) -> Key:
+    """Returns the key of a mount's top directory: that of a view if the mount shows it alone."""
+    return ROOT_KEY if view is None else Key(view, "", "")
+
 
 TRACK = "track"
 """Files: ``(TRACK, <track id>, "")``."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from rosecache.config import Config
+import msgspec
+
+from rosecache.config import Config, PathTemplates
 from rosefs.settings import VfsSettings
 from rosefs.vfs.errors import (
     IsADirectoryFsError,
@@ -22,16 +24,13 @@ from rosefs.vfs.errors import (
 from rosefs.vfs.freshness import Freshness
 from rosefs.vfs.handles import Content, DirectoryHandle, FileHandle, GeneratedContent, Handles, SourceContent
 from rosefs.vfs.inodes import Inode, Inodes
-from rosefs.vfs.model import Attributes, Counters, DirectoryEntry, OpenFile
-from rosefs.vfs.nodes import ROOT_KEY, DirectoryNode, FileNode, Key, Node
+from rosefs.vfs.model import Appearance, Attributes, Counters, DirectoryEntry, OpenFile
+from rosefs.vfs.nodes import ROOT_KEY, DirectoryNode, FileNode, Key, Node, top_key
 from rosefs.vfs.overlay import Overlay
 from rosefs.vfs.places import OF_MEMBERS, Place, place_of
 from rosefs.vfs.tree import Tree
 from rosefs.vfs.xattrs import get_attribute, list_attributes
 
-_DIRECTORY_MODE = 0o555
-_FILE_MODE = 0o444
-_OWNER_MAY_WRITE = 0o200
 _DIRECTORY_LINKS = 1
 """Says nothing of how many directories are in it; with 2, ``find`` could conclude that there are none."""
 
@@ -46,17 +45,24 @@ class Reading:
     writable = False
     """Whether anything can be changed."""
 
-    def __init__(self, c: Config, settings: VfsSettings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, c: Config, settings: VfsSettings, clock: Callable[[], float], appearance: Appearance
+    ) -> None:
         self._c = c
         self._overlay = Overlay(clock)
-        self._tree = Tree(c, settings, clock)
+        self._tree = Tree(c, settings, clock, top_key(appearance.view))
         self._inodes = Inodes(self._tree.root)
         self._handles = Handles()
         self._freshness = Freshness(c, clock, self._tree.apply)
-        self._owner = (os.getuid(), os.getgid())
+        self._appearance = appearance
         # Files whose size or time on the disk is not what the cache says, with the generation that it was
         # found out in: true until the cache has looked at them.
         self._found: dict[Key, FileNode] = {}
+
+    def reconfigure(self, path_templates: PathTemplates, settings: VfsSettings) -> None:
+        """Shows the library by other settings from now on. Names that were retired before do not work any more."""
+        self._tree.reconfigure(msgspec.structs.replace(self._c, path_templates=path_templates), settings)
+        self._freshness.resync()
 
     # Names and attributes -------------------------------------------------------------------------------
 
@@ -292,7 +298,7 @@ class Reading:
 
     def _attributes(self, inode: Inode, directory: Key = ROOT_KEY) -> Attributes:
         node = inode.node
-        uid, gid = self._owner
+        look = self._appearance
         keep_name = not inode.is_member and directory.space not in _WITHOUT_CACHED_NAMES
         if isinstance(node, FileNode):
             found = self._found.get(node.key) if self._found else None
@@ -301,10 +307,12 @@ class Reading:
             size, mtime = node.size, node.mtime
             if inode.draft is not None:
                 size, mtime = inode.draft.shown() or (size, mtime)
-            mode = _FILE_MODE | (_OWNER_MAY_WRITE if self.writable and node.content is None else 0)
-            return Attributes(inode.number, False, mode, 1, size, mtime, mtime, mtime, uid, gid, keep_name)
+            mode = look.mode(is_directory=False, writable=self.writable and node.content is None)
+            return Attributes(
+                inode.number, False, mode, 1, size, mtime, mtime, mtime, look.uid, look.gid, keep_name
+            )
         mtime = inode.newest = max(inode.newest, node.mtime)
-        mode = _DIRECTORY_MODE | (_OWNER_MAY_WRITE if self.writable else 0)
+        mode = look.mode(is_directory=True, writable=self.writable)
         return Attributes(
-            inode.number, True, mode, _DIRECTORY_LINKS, 0, mtime, mtime, mtime, uid, gid, keep_name
+            inode.number, True, mode, _DIRECTORY_LINKS, 0, mtime, mtime, mtime, look.uid, look.gid, keep_name
         )

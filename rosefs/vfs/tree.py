@@ -6,7 +6,9 @@ have touched. It knows no inode numbers and no handles.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import rosecache
 from rosecache.changes import Changes
@@ -41,13 +43,16 @@ class Tree:
         versions: What of the cache has been seen.
     """
 
-    def __init__(self, c: Config, settings: VfsSettings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, c: Config, settings: VfsSettings, clock: Callable[[], float], top: Key = ROOT_KEY
+    ) -> None:
         self._c = c
         self.namer = Namer(c)
         self.versions = Versions()
         self._context = Context(c, settings, self.namer, self.versions, clock)
         self._directories: dict[Key, Directory] = {}
-        self.root = DirectoryNode(ROOT_KEY, "", 0, 0)
+        self._replacing = threading.Lock()
+        self.root = DirectoryNode(top, "", 0, 0)
 
     def __len__(self) -> int:
         return len(self._directories)
@@ -55,14 +60,22 @@ class Tree:
     def directory(self, key: Key) -> Directory:
         """Returns the directory of a key; whether it exists shows when it is asked."""
         found = self._directories.get(key)
-        if found is None:
-            found = self._directories.setdefault(key, make_directory(key, self._context))
+        if found is None or found.context is not self._context:
+            with self._replacing:
+                found = self._directories.get(key)
+                if found is None or found.context is not self._context:
+                    found = self._directories[key] = make_directory(key, self._context)
         return found
+
+    def reconfigure(self, c: Config, settings: VfsSettings) -> None:
+        """Names and lists everything by other settings from now on; the cache has to be the same."""
+        self.namer = Namer(c)
+        self._context = replace(self._context, c=c, settings=settings, namer=self.namer)
 
     def is_ready(self, key: Key) -> bool:
         """Tells whether a directory's listing is there already."""
         directory = self._directories.get(key)
-        return directory is not None and directory.is_ready
+        return directory is not None and directory.context is self._context and directory.is_ready
 
     def is_current(self, node: Node) -> bool:
         """Tells whether nothing has changed that a node depends on."""
@@ -87,8 +100,8 @@ class Tree:
             return node
 
     def parent(self, node: Node) -> Node:
-        """Returns the directory that lists a directory. Raises NoEntryError if it is gone."""
-        key = node.key.parent
+        """Returns the directory that lists a directory; the top one for itself. Raises NoEntryError if it is gone."""
+        key = node.key if node.key == self.root.key else node.key.parent
         return self.current(DirectoryNode(key, "", 0, 0))
 
     def discard(self, keys: Iterable[Key]) -> None:

@@ -33,7 +33,7 @@ from rosefs.vfs.gestures import perform, translated
 from rosefs.vfs.handles import FileHandle, SourceContent
 from rosefs.vfs.inodes import Inode
 from rosefs.vfs.later import Later
-from rosefs.vfs.model import Attributes, Changes, Kernel, NoKernel, OpenFile
+from rosefs.vfs.model import Appearance, Attributes, Changes, Kernel, NoKernel, OpenFile
 from rosefs.vfs.nodes import DirectoryNode, FileNode, Node
 from rosefs.vfs.reading import Reading
 from rosefs.vfs.release_gestures import save
@@ -51,6 +51,7 @@ class Writing(Reading):
         settings: VfsSettings,
         *,
         journal: Journal | None = None,
+        appearance: Appearance | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Makes the file system. Reads nothing yet but the end of the change feed.
@@ -59,9 +60,10 @@ class Writing(Reading):
             c: The configuration of the cache, which is brought up to date by somebody else.
             settings: What is shown.
             journal: Where edits are noted; without one, nothing can be changed.
+            appearance: How it is shown, unless as usual.
             clock: Seconds, from any start.
         """
-        super().__init__(c, settings, clock)
+        super().__init__(c, settings, clock, appearance or Appearance())
         self._clock = clock
         self._kernel: Kernel = NoKernel()
         self._drafting = threading.Lock()
@@ -202,8 +204,8 @@ class Writing(Reading):
         edits = self._editing()
         self._freshness.check()
         found = self._current(inode)
-        uid, gid = self._owner
-        if changes.uid not in (None, uid) or changes.gid not in (None, gid):
+        look = self._appearance
+        if changes.uid not in (None, look.uid) or changes.gid not in (None, look.gid):
             raise NotPermittedError("files belong to whoever mounted")
         if changes.size is not None:
             self._truncate(found, changes.size, handle)
