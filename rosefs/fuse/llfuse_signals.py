@@ -4,12 +4,15 @@ Its workers look whether to end and then wait for a request; the signal by which
 that is between the two, and ``llfuse.main`` waits for that one for good. (Seen with llfuse 1.5.2: twice in 60
 stops of a mount just made, on a busy machine.) So the workers are woken here until all have ended.
 
-Knows nothing of requests or of the tree.
+While ``llfuse.main`` runs, the main thread runs no Python, so that no handler of Python's would be called: those of
+the other signals that a mount knows are called from here. Knows nothing of requests or of the tree.
 """
 
 from __future__ import annotations
 
 import ctypes
+import faulthandler
+import logging
 import os
 import signal
 import threading
@@ -19,8 +22,13 @@ from pathlib import Path
 
 from rosefs.fuse.translation import STOP_SIGNALS
 
-_WAKE = signal.SIGUSR1
-"""What llfuse has a handler for that does nothing but interrupt a wait."""
+log = logging.getLogger(__name__)
+
+_WAKE = signal.SIGRTMIN + 1
+"""What does nothing but interrupt a wait. llfuse itself uses SIGUSR1 for it, which means something else to users."""
+
+_WATCHED = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGUSR1)
+"""What llfuse has handlers of its own for, and must not get, or not before it is time."""
 
 _INTERVAL = 0.02
 """Seconds between two attempts to wake the workers."""
@@ -30,6 +38,8 @@ _INTERVAL = 0.02
 def stopping_on_signals() -> Iterator[Callable[[], None]]:
     """Lets the stop signals end ``llfuse.main``, which has to run within the block, in the main thread.
 
+    SIGHUP is left to the handler that Python has for it, and SIGUSR1 writes the stacks of all threads to stderr.
+
     Gives a function to be called once ``llfuse.main`` has put up its signal handlers. Signals that come
     earlier are kept until then: unhandled they would end the process and leave a dead mount.
     """
@@ -37,13 +47,14 @@ def stopping_on_signals() -> Iterator[Callable[[], None]]:
     waiters: list[threading.Thread] = []
 
     def begin() -> None:
-        waiter = threading.Thread(target=_stop_on_signal, args=(finished,), name="stop signals", daemon=True)
+        waiter = threading.Thread(target=_watch, args=(finished,), name="signals", daemon=True)
         waiters.append(waiter)
         waiter.start()
 
     # Threads that are started from here on have these signals blocked too, so that only the waiter gets them.
-    old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    old_handler = signal.signal(_WAKE, lambda number, frame: None)
+    old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+    # It stays, since at the end one may still be on its way to a thread.
+    signal.signal(_WAKE, lambda number, frame: None)
     try:
         yield begin
     finally:
@@ -51,17 +62,28 @@ def stopping_on_signals() -> Iterator[Callable[[], None]]:
         for waiter in waiters:
             os.kill(os.getpid(), STOP_SIGNALS[0])  # for a waiter that still waits
             waiter.join()
-        while waiters and signal.sigtimedwait(STOP_SIGNALS, 0) is not None:
+        while waiters and signal.sigtimedwait(_WATCHED, 0) is not None:
             pass
-        signal.signal(_WAKE, old_handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
 
 
-def _stop_on_signal(finished: threading.Event) -> None:
-    """Waits for a stop signal, has llfuse's handler take note of it, and wakes everybody until all have ended."""
-    number = signal.sigwait(STOP_SIGNALS)
-    if finished.is_set():
-        return
+def _watch(finished: threading.Event) -> None:
+    """Does what signals ask for, until one of them says to stop."""
+    while not finished.is_set():
+        number = signal.Signals(signal.sigwait(_WATCHED))
+        if finished.is_set():
+            return
+        if number in STOP_SIGNALS:
+            log.info("ends on %s", number.name)
+            _stop(number, finished)
+        elif number == signal.SIGUSR1:
+            faulthandler.dump_traceback()
+        elif callable(handler := signal.getsignal(number)):
+            handler(number, None)
+
+
+def _stop(number: signal.Signals, finished: threading.Event) -> None:
+    """Has llfuse's handler take note of a stop signal, and wakes everybody until all have ended."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     signal.pthread_kill(threading.get_ident(), number)
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})

@@ -11,8 +11,10 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,8 +132,9 @@ def serve(
     options: MountOptions,
     on_ready: Callable[[], None],
     companions: Sequence[Companion] = (),
+    on_hangup: Callable[[], None] | None = None,
 ) -> None:
-    """Mounts a tree and serves it until it is unmounted, or SIGINT, SIGTERM or SIGHUP comes.
+    """Mounts a tree and serves it until it is unmounted, or SIGINT or SIGTERM comes.
 
     To be called in the main thread. When it returns nothing is mounted any more; closing the tree is left to
     the caller.
@@ -143,6 +146,7 @@ def serve(
         options: How to mount.
         on_ready: Called once the mount answers, maybe in another thread; must not touch the mount. What it
             raises ends the mount and is raised here.
+        on_hangup: Called on SIGHUP, in a thread of its own; without it, SIGHUP ends the mount too.
         companions: What runs beside the mount from then on, on trio, and is cancelled when the mount ends.
 
     Raises:
@@ -160,13 +164,27 @@ def serve(
             on_ready()
         except BaseException as error:  # noqa: BLE001 - no binding carries it to our caller, so we do
             failures.append(error)
-            os.kill(os.getpid(), signal.SIGTERM)
+            _end()
 
     start: Serve = importlib.import_module(chosen.room).serve
-    with quiet_about_dropped_requests():
+    with quiet_about_dropped_requests(), _calling_on_hangup(on_hangup or _end):
         start(filesystem, resolved, _kernel_options(chosen, options), options.timeouts, ready, companions)
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def _calling_on_hangup(function: Callable[[], None]) -> Iterator[None]:
+    # In a thread, since a handler interrupts whatever the main thread does, and must take no lock.
+    before = signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=function, name="SIGHUP").start())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def unmount(mountpoint: Path, *, lazy: bool = False) -> None:

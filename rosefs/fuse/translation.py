@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from rosefs.fuse.operations import Operations
 from rosefs.vfs.model import Attributes, Changes
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that end a mount in good order."""
 
 BLOCK_SIZE = 4096

@@ -88,6 +88,26 @@ def test_a_signal_ends_the_process_while_the_mount_is_in_use(mount: Mounted) -> 
             os.close(fd)
 
 
+def test_sighup_can_mean_something_else_and_sigusr1_tells_what_every_thread_does(
+    tmp_path: Path, binding: str, need_fuse: None
+) -> None:
+    program = (
+        "import atexit, faulthandler, os, signal\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGUSR1)\n"
+        "faulthandler.register(signal.SIGUSR1)\n"
+        "serve = __import__('functools').partial(serve, on_hangup=lambda: print('hung up') or again())\n"
+        "def again():\n"
+        "    os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "on_ready = lambda: os.kill(os.getpid(), signal.SIGHUP)\n"
+    )
+    ran = run_serving(tmp_path / "mnt", binding, program)
+    assert (ran.returncode, ran.stdout) == (0, "hung up\n")
+    assert "in serve" in ran.stderr
+    assert len(re.findall(r"^(Current t|T)hread 0x", ran.stderr, re.MULTILINE)) >= 2
+    assert mount_at(tmp_path / "mnt") is None
+
+
 def test_a_signal_between_mounting_and_serving_leaves_nothing_behind(
     tmp_path: Path, binding: str, need_fuse: None
 ) -> None:
@@ -218,7 +238,7 @@ def test_after_a_stop_signals_do_what_they_did_before(tmp_path: Path, binding: s
     program = (
         "import atexit, os, signal\n"
         "def state():\n"
-        "    handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]\n"
+        "    handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)]\n"
         "    return signal.pthread_sigmask(signal.SIG_BLOCK, []), handlers, signal.sigpending()\n"
         "before = state()\n"
         "atexit.register(lambda: print(state() == before))\n"
