@@ -22,6 +22,7 @@ from rosefs.fuse.checks import check_allow_other, check_device, check_fusermount
 from rosefs.fuse.errors import BindingMissingError, MountError, UnmountError
 from rosefs.fuse.kernel import SUBTYPE, Mount, mount_at, mounts_below, raise_max_background, users_of
 from rosefs.fuse.library_logs import quiet_about_dropped_requests
+from rosefs.fuse.liveness import Liveness, liveness_of
 from rosefs.fuse.operations import Operations
 from rosefs.fuse.translation import Companion, Serve, Timeouts
 
@@ -36,6 +37,7 @@ __all__ = [
     "UnmountError",
     "check_mount",
     "choose_binding",
+    "clear_dead_mount",
     "serve",
     "unmount",
 ]
@@ -122,6 +124,26 @@ def check_mount(mountpoint: Path, *, binding: str = AUTO, options: MountOptions)
     if options.allow_other:
         check_allow_other()
     return chosen
+
+
+def clear_dead_mount(mountpoint: Path) -> bool:
+    """Takes away a mount of this user's whose process was killed, so that the place can be mounted on again.
+
+    Leaves alone everything else: what is not rosefs's, what is another user's, and what answers or may still do so.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        UnmountError: It cannot be taken away.
+    """
+    mount = mount_at(mountpoint)
+    if mount is None or not mount.is_rosefs or mount.owner != os.geteuid():
+        return False
+    if liveness_of(mount.mountpoint) is not Liveness.DEAD:
+        return False
+    unmount(mount.mountpoint, lazy=True)  # programs may still hold files that nobody serves any more
+    return True
 
 
 def serve(

@@ -25,6 +25,7 @@ from rosefs.fuse.mount import (
     MountOptions,
     UnmountError,
     choose_binding,
+    clear_dead_mount,
     serve,
     unmount,
 )
@@ -216,6 +217,25 @@ def test_a_killed_process_leaves_a_mount_that_looks_dead_and_can_be_unmounted(
     assert os.listdir(mount.path) == []
 
 
+def test_only_ones_own_dead_mounts_are_cleared(
+    mount: Mounted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not clear_dead_mount(tmp_path)
+    assert not clear_dead_mount(Path("/proc"))
+    assert not clear_dead_mount(mount.path)
+    descriptor = os.open(mount.path / "sub", os.O_RDONLY)
+    mount.process.kill()
+    mount.process.wait(HARD_LIMIT)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: 12345)
+        assert not clear_dead_mount(mount.path)
+    assert mount_at(mount.path) is not None
+    assert clear_dead_mount(mount.path)
+    assert mount_at(mount.path) is None
+    assert not clear_dead_mount(mount.path)
+    os.close(descriptor)
+
+
 def test_the_same_place_can_be_mounted_again(tmp_path: Path, binding: str, need_fuse: None) -> None:
     for _ in range(2):
         with mounted(TREE, tmp_path, binding) as mount:
@@ -258,10 +278,11 @@ def test_what_on_ready_raises_ends_the_mount(tmp_path: Path, binding: str, need_
 def test_an_answer_that_comes_after_the_unmount_is_no_error(
     tmp_path: Path, binding: str, need_fuse: None
 ) -> None:
-    tree = partial(LateTree, CONTENT, mountpoint=tmp_path / "mnt")
+    tree = partial(LateTree, CONTENT, awaited=tmp_path / "unmounted")
     with mounted(tree, tmp_path, binding, log_level=logging.DEBUG) as mount:
         os.listdir(mount.path)  # the directory is closed without anybody waiting for it
         unmount(mount.path)
+        (tmp_path / "unmounted").touch()
         assert mount.process.wait(HARD_LIMIT) == 0
     assert re.search(
         rf"^DEBUG {binding}: fuse_releasedir\(\): fuse_reply_\* failed with No such",

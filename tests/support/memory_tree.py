@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
-from rosefs.fuse.kernel import mount_at
 from rosefs.vfs.errors import (
     BadHandleError,
     IsADirectoryFsError,
@@ -256,13 +255,13 @@ class StallingTree(MemoryTree):
 
 
 class LateTree(MemoryTree):
-    """A tree that is done with closing a directory only when it is not mounted any more."""
+    """A tree that is done with closing a directory only when a file exists."""
 
-    def __init__(self, content: Mapping[str, Content], *, mountpoint: Path) -> None:
+    def __init__(self, content: Mapping[str, Content], *, awaited: Path) -> None:
         super().__init__(content)
-        self._mountpoint = mountpoint
+        self._awaited = awaited
 
     def releasedir(self, handle: int) -> None:
-        while mount_at(self._mountpoint) is not None:
+        while not self._awaited.exists():
             time.sleep(0.01)
         super().releasedir(handle)
