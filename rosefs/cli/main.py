@@ -124,4 +124,8 @@ def cli(ctx: click.Context, config_path: Path | None, verbose: int) -> None:
 
 def main() -> None:
     """Runs ``rosefs`` with the arguments of this process."""
+    from rosefs.cli.helper import is_called_by_mount, mount_helper
+
+    if is_called_by_mount(sys.argv[1:]):
+        mount_helper.main(prog_name="rosefs")
     cli.main(prog_name="rosefs")

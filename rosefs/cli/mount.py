@@ -1,47 +1,49 @@
-"""The command that mounts a library."""
+"""The command that mounts a library, in the background unless told otherwise."""
 
 from __future__ import annotations
 
 import logging
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from rosecache.database import database_path
-from rosecache.update import Report
-from rosefs.cli.editing import recover_edits
-from rosefs.cli.output import one_line
-from rosefs.cli.running import Told, running
+from rosecache.database import close_connections
+from rosefs.cli.daemon import detach
+from rosefs.cli.first_run import announce_first_run
+from rosefs.cli.logs import LogFile, log_also_to, log_only_to, set_up_logging
+from rosefs.cli.mount_options import parse_options
+from rosefs.cli.plans import Plan, Request
+from rosefs.cli.serving import update_and_serve
 from rosefs.cli.settings_check import refuse_bad_templates
 from rosefs.cli.state import State, pass_state
-from rosefs.cli.updating import update
-from rosefs.fuse.mount import AUTO, BINDINGS, MountOptions, check_mount, serve
-from rosefs.library.journal import Journal
-from rosefs.settings import Settings
-from rosefs.vfs.filesystem import FileSystem
+from rosefs.fuse.mount import AUTO, BINDINGS, check_mount, clear_dead_mount
 
 log = logging.getLogger(__name__)
 
-_PROBLEMS_SHOWN = 5
+_DETAILED = 2
 
 
 @click.command()
 @click.argument("source", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.argument("mountpoint", required=False, type=click.Path(path_type=Path))
+@click.option("-f", "--foreground", is_flag=True, help="Stay in the foreground until unmounted.")
+@click.option("--debug", is_flag=True, help="Stay in the foreground, and log every request.")
+@click.option("--view", metavar="VIEW", help="Show one view only, such as Artists, at the top of the mount.")
 @click.option(
-    "-f", "--foreground", is_flag=True,
-    help="Stay in the foreground until unmounted. This version always does, and says so unless this is given.",
-)  # fmt: skip
-@click.option(
-    "--fuse", "binding", type=click.Choice([AUTO, *BINDINGS]), default=AUTO, show_default=True,
-    help="The library to mount with.",
+    "--read-only/--writable", default=None,
+    help="Write nothing at all to the music directory, ids included; or let the library be changed through the "
+    "mount, which not everything can yet. Neither of them is the default: ids are written, and that is all.",
 )  # fmt: skip
 @click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions that are shown.")
 @click.option(
-    "--read-only/--writable", default=True, show_default=True,
-    help="Whether the library can be changed through the mount. Not all of that is there yet.",
+    "-o", "options", multiple=True, metavar="OPTION,…",
+    help="Options as in /etc/fstab: ro, rw, allow_other, uid=, gid=, umask=, config=, fuse=, view=.",
+)  # fmt: skip
+@click.option(
+    "--fuse", "binding", type=click.Choice([AUTO, *BINDINGS]), help="The library to mount with.  [default: auto]"
 )  # fmt: skip
 @click.option("-y", "--yes", is_flag=True, help="Write ids on a first run without asking.")
 @pass_state
@@ -50,77 +52,75 @@ def mount(
     source: Path | None,
     mountpoint: Path | None,
     foreground: bool,
-    binding: str,
+    debug: bool,
+    view: str | None,
+    read_only: bool | None,
     allow_other: bool,
-    read_only: bool,
+    options: tuple[str, ...],
+    binding: str | None,
     yes: bool,
 ) -> None:
     """Show the music directory SOURCE as a file system at MOUNTPOINT.
 
-    Either is taken from the configuration if not given. The cache is brought up to date first. To stop, press
-    Ctrl-C, or run 'rosefs unmount MOUNTPOINT'.
+    Either is taken from the configuration if not given. The cache is brought up to date first. When the command
+    returns, the mount answers. To stop, run 'rosefs unmount MOUNTPOINT'.
     """
-    settings = state.settings(source=source)
-    mountpoint = _mountpoint(settings, mountpoint)
-    refuse_bad_templates(settings.cache, state.used_config_path)
-    options = MountOptions(
-        source=settings.cache.music_source_dir, read_only=read_only, allow_other=allow_other
+    given = parse_options(options)
+    given = replace(
+        given,
+        read_only=given.read_only if read_only is None else read_only,
+        allow_other=given.allow_other or allow_other,
+        binding=binding or given.binding,
+        view=view or given.view,
     )
-    chosen = check_mount(mountpoint, binding=binding, options=options)
-    report = update(settings.cache, yes=yes)
-    _tell(report)
-    journal = None if read_only else Journal(settings.state_dir)
-    if journal is not None:
-        recover_edits(settings.cache, journal)
-    filesystem = FileSystem(settings.cache, settings.vfs, journal=journal)
-    told = Told(
-        mountpoint=os.path.realpath(mountpoint),
-        source=str(options.source),
-        database=str(database_path(settings.cache)),
-        binding=chosen.name,
-        read_only=read_only,
-    )
-    try:
-        with running(told) as teller:
-            teller.tell_report(report)
-            serve(
-                filesystem,
-                mountpoint,
-                binding=binding,
-                options=options,
-                on_ready=lambda: _say_ready(options.source, mountpoint, foreground=foreground),
-            )
-    finally:
-        filesystem.close()
-    log.info("unmounted %s", mountpoint)
-
-
-def _mountpoint(settings: Settings, given: Path | None) -> Path:
-    if given is not None:
-        return Path(os.path.abspath(given))
-    if settings.vfs.mount_dir is None:
-        raise click.UsageError(
-            "missing MOUNTPOINT: give it after SOURCE, or set mount_dir in the table [vfs]"
+    if debug:
+        state = replace(state, verbosity=_DETAILED)
+        set_up_logging(_DETAILED)
+    request = Request(state.resolved(given.config), _absolute(source), _absolute(mountpoint), given)
+    plan = request.plan()
+    _check(request, plan)
+    announce_first_run(plan.settings.cache, yes=yes)
+    if foreground or debug:
+        update_and_serve(
+            request,
+            plan,
+            on_ready=lambda: click.echo(_ready_text(plan, "press Ctrl-C here, or ")),
+            log_requests=debug,
         )
-    return settings.vfs.mount_dir
+    else:
+        _in_background(request, plan)
 
 
-def _tell(report: Report) -> None:
-    """Logs what an update found; every problem is in the report of ``rosefs cache update``."""
-    log.info(
-        "the cache is up to date: %d seen, %d changed, %d evicted, %d skipped",
-        report.seen, report.changed, report.evicted, report.skipped,
-    )  # fmt: skip
-    for problem in report.problems[:_PROBLEMS_SHOWN]:
-        log.warning("%s", one_line(str(problem)))
-    if (more := len(report.problems) - _PROBLEMS_SHOWN) > 0:
-        log.warning("%d more problems; run 'rosefs cache update' to see all", more)
+def _absolute(path: Path | None) -> Path | None:
+    """Returns a path that also holds in another directory, in which a process in the background is."""
+    return None if path is None else Path(os.path.abspath(path))
 
 
-def _say_ready(source: Path, mountpoint: Path, *, foreground: bool) -> None:
-    quoted = shlex.quote(str(mountpoint))
-    lines = [f"{source} is mounted at {mountpoint}"]
-    if not foreground:
-        lines.append("This version stays in the foreground.")
-    lines.append(f"To stop, press Ctrl-C here, or run: rosefs unmount {quoted}")
-    click.echo("\n".join(lines).encode("utf-8", "surrogateescape"))
+def _check(request: Request, plan: Plan) -> None:
+    """Finds out whether it can be mounted, before anything is written; takes away a dead mount in its place."""
+    refuse_bad_templates(plan.settings.cache, request.state.used_config_path)
+    if clear_dead_mount(plan.mountpoint):
+        log.info("took away a dead mount at %s, whose process had been killed", plan.mountpoint)
+    check_mount(plan.mountpoint, binding=plan.binding, options=plan.mount_options)
+
+
+def _in_background(request: Request, plan: Plan) -> None:
+    file = LogFile(plan.log_path)
+    log_also_to(file)
+    close_connections()
+    waiting = detach(_ready_text(plan))
+
+    def ready() -> None:
+        log_only_to(file)
+        log.info("mounted %s at %s", plan.settings.cache.music_source_dir, plan.mountpoint)
+        waiting.tell_ready()
+
+    update_and_serve(request, plan, on_ready=ready)
+
+
+def _ready_text(plan: Plan, or_else: str = "") -> bytes:
+    lines = (
+        f"{plan.settings.cache.music_source_dir} is mounted at {plan.mountpoint}",
+        f"To stop, {or_else}run: rosefs unmount {shlex.quote(str(plan.mountpoint))}",
+    )
+    return "\n".join(lines).encode("utf-8", "surrogateescape")

@@ -42,6 +42,11 @@ class State:
         """Whether a configuration file was asked for, or the usual one exists."""
         return self.config_path is not None or self.used_config_path.exists()
 
+    def resolved(self, config_path: Path | None = None) -> State:
+        """Returns the same with another configuration file, if given; its path holds in any directory."""
+        path = config_path or self.config_path
+        return State(path if path is None else Path(os.path.abspath(path)), self.verbosity)
+
     def settings(self, *, source: Path | None = None) -> Settings:
         """Reads the configuration.
 

@@ -29,8 +29,19 @@ def update(c: Config, *, force: bool = False, yes: bool = False) -> Report:
         As ``update_cache``; and click.ClickException if the user does not want anything written.
     """
     announce_first_run(c, yes=yes)
+    return update_announced(c, force=force)
+
+
+def update_announced(c: Config, *, force: bool = False, also_tell: Progress | None = None) -> Report:
+    """Does what :func:`update` does once the user agrees; ``also_tell`` is told how far it is, too."""
     with _progress_shown() as progress:
-        return update_cache(c, force, progress=progress)
+
+        def tell(done: int, total: int) -> None:
+            progress(done, total)
+            if also_tell is not None:
+                also_tell(done, total)
+
+        return update_cache(c, force, progress=tell)
 
 
 @contextmanager

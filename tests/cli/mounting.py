@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rosefs.cli.running import Told, told_of
 from rosefs.fuse import kernel
 from rosefs.fuse.kernel import mount_at
 from rosefs.fuse.mount import UnmountError, unmount
@@ -38,9 +39,10 @@ class Running:
 def mounting(
     mountpoint: Path, *args: str | Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
-    """Runs ``rosefs`` with some arguments, which mount at ``mountpoint``, until the block ends."""
+    """Runs ``rosefs`` in the foreground with some arguments, which mount at ``mountpoint``, until the block ends."""
     process = subprocess.Popen(
-        [*PROGRAM, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        [*PROGRAM, *map(str, args), "--foreground"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
         text=True, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)  # a mount that hangs fails, and ends
@@ -76,3 +78,53 @@ def only_these_mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *mountpo
         "".join(line for line in lines if " fuse.rosefs " not in line or line.split()[4] in written)
     )
     monkeypatch.setattr(kernel, "_MOUNTINFO", table)
+
+
+@dataclass(frozen=True)
+class Background:
+    """A mount whose command has returned."""
+
+    said: str
+    """What the command wrote to stdout."""
+    errors: str
+    """What it wrote to stderr."""
+    told: Told
+    log_path: Path
+
+    @property
+    def pid(self) -> int:
+        return self.told.process.pid
+
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def wait(self) -> None:
+        """Waits for the process to end."""
+        assert self.told.process.wait(PATIENCE_SECONDS), self.log()
+
+
+@contextmanager
+def mounted_in_background(config: Path, mountpoint: Path, *args: str | Path) -> Iterator[Background]:
+    """Runs ``rosefs mount`` with a configuration, whose ``state_dir`` is beside it, until the block ends."""
+    logs = config.with_name("state") / "logs"
+    command = [*PROGRAM, "-c", str(config), "mount", *map(str, args)]
+    try:
+        ran = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        told = told_of(mountpoint)
+        assert told is not None
+        (log_path,) = logs.glob("*.log")
+        background = Background(ran.stdout, ran.stderr, told, log_path)
+        yield background
+    finally:
+        if mount_at(mountpoint) is not None:
+            with suppress(UnmountError):
+                unmount(mountpoint, lazy=True)
+    background.wait()

@@ -40,7 +40,6 @@ def test_a_source_and_a_mountpoint_are_all_it_takes(
     ) as running:
         assert running.said.splitlines() == [
             f"{c.music_source_dir} is mounted at {mountpoint}",
-            "This version stays in the foreground.",
             f"To stop, press Ctrl-C here, or run: rosefs unmount '{mountpoint}'",
         ]
         track = mountpoint / "Artists" / "Artist" / "{NEW} Artist - 2020. Album" / "01. Track 1.opus"
@@ -70,9 +69,8 @@ def test_arguments_go_before_the_configuration(
     )
     make_release(c.music_source_dir, label="Configured")
     make_release(tmp_path / "other", label="Given")
-    with mounting(configured, "-c", rosefs.config, "mount", "--foreground") as running:
+    with mounting(configured, "-c", rosefs.config, "mount"):
         assert os.listdir(configured / "Labels") == ["Configured"]
-        assert "foreground" not in running.said
     with mounting(configured, "-c", rosefs.config, "mount", tmp_path / "other"):
         assert os.listdir(configured / "Labels") == ["Given"]
     with mounting(mountpoint, "-c", rosefs.config, "mount", tmp_path / "other", mountpoint):
@@ -222,7 +220,7 @@ def test_a_missing_source_is_an_error(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     shutil.rmtree(c.music_source_dir)
-    result = CliRunner().invoke(cli, ["mount", str(c.music_source_dir), str(mountpoint)])
+    result = CliRunner().invoke(cli, ["mount", "--foreground", str(c.music_source_dir), str(mountpoint)])
     assert result.exit_code == 1
     assert result.stderr.startswith(f"rosefs: error: {c.music_source_dir} does not exist")
     assert os.listdir(mountpoint) == []

@@ -46,7 +46,9 @@ class SharedClock:
     def follow(self, run_due: Callable[[], None]) -> None:
         """Has something called whenever the clock was put forward. For the server, in a thread of its own."""
         thread = threading.Thread(target=self._follow, args=(run_due,), name="shared clock", daemon=True)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for those who serve
+        mask = signal.pthread_sigmask(
+            signal.SIG_BLOCK, signal.valid_signals()
+        )  # they are for those who serve
         thread.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
