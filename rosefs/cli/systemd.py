@@ -33,6 +33,7 @@ RequiresMountsFor={source}
 [Service]
 Type=notify
 ExecStart={start}
+ExecReload=/bin/kill -HUP $MAINPID
 ExecStop=-{stop}
 # The first start reads every file of the library.
 TimeoutStartSec=infinity

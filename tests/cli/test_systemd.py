@@ -92,7 +92,15 @@ def test_the_program_is_the_interpreter_where_it_was_called_so(
 def test_nothing_takes_the_rights_of_fusermount3(c: Config, rosefs: Cli, tmp_path: Path) -> None:
     configure(rosefs, c, tmp_path / "mnt", "c.toml")
     _, service = unit_of(rosefs)
-    assert set(service) == {"Type", "ExecStart", "ExecStop", "TimeoutStartSec", "Restart", "RestartSec"}
+    assert set(service) == {
+        "Type",
+        "ExecStart",
+        "ExecReload",
+        "ExecStop",
+        "TimeoutStartSec",
+        "Restart",
+        "RestartSec",
+    }
 
 
 def test_a_configuration_that_does_not_say_where_to_mount_is_an_error(rosefs: Cli) -> None:
