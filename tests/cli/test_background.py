@@ -66,7 +66,7 @@ def test_on_a_terminal_it_asks_first_and_stays_when_the_terminal_is_closed(
 ) -> None:
     try:
         shown = run_on_terminal(
-            "-c", rosefs.config, "mount", answers="y\n", shell=f"{{}} && ls '{mountpoint}' && exec true"
+            "-c", rosefs.config, "mount", answers="y\n", shell=f"{{}} && ls '{mountpoint}'"
         )
         assert shown.status == 0, shown.text
         before, _, after = shown.plain.partition("Go on? [y/N]: ")
@@ -131,6 +131,23 @@ def test_a_signal_while_the_command_waits_ends_all_of_it(
             assert process.wait(PATIENCE_SECONDS) == status
     assert said.splitlines()[-1] == message
     assert mount_at(mountpoint) is None
+
+
+def test_a_mount_that_nobody_waits_for_any_more_is_not_kept(
+    library: Config, rosefs: Cli, mountpoint: Path, binding: str, tmp_path: Path
+) -> None:
+    with lock_release(library, b"R"):
+        process = subprocess.Popen(
+            [*PROGRAM, "-c", str(rosefs.config), "mount", "--yes", "--fuse", binding],
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        with process:
+            assert process.stderr is not None
+            while "1 release to read" not in process.stderr.readline():
+                pass
+            process.kill()
+    (log,) = (tmp_path / "state/logs").iterdir()
+    wait_until(lambda: "ends on SIGTERM" in log.read_text() and mount_at(mountpoint) is None, log.read_text)
 
 
 def test_a_place_is_mounted_on_once(library: Config, rosefs: Cli, mountpoint: Path) -> None:
