@@ -321,7 +321,8 @@ def _store(
 
 
 def _newest(columns: Mapping[str, Any]) -> int:
-    return max(columns["mtime"], columns.get("cover_mtime") or 0)
+    newest: int = max(columns["mtime"], columns.get("cover_mtime") or 0)
+    return newest
 
 
 def _evict(c: Config, kind: Kind, name: str) -> bool:
