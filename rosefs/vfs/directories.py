@@ -213,6 +213,11 @@ class Directory(ABC):
                 return listing.by_key.get(key) or self.fetch(key)
         return node
 
+    def bound(self, name: str) -> Key | None:
+        """Returns what a name leads to that was listed here, now or up to two hours ago. Asks the cache nothing."""
+        node = None if self._listing is None else self._listing.names.get(name)
+        return self._memory.find(name, self.context.clock()) if node is None else node.key
+
     def find_key(self, key: Key) -> Node | None:
         """Returns what is listed under a key, or still has a retired name."""
         node = self.entries().by_key.get(key)
