@@ -252,8 +252,8 @@ def _compare(
         path = os.path.join(source, name)
         try:
             listing = list_files(path)
-        except FileNotFoundError:
-            found.first.append(name)  # vanished meanwhile: the update of the release finds out
+        except (FileNotFoundError, NotADirectoryError):
+            found.first.append(name)  # no directory any more: the update of the release finds out
             continue
         except OSError as error:
             report.seen += 1

@@ -483,3 +483,14 @@ def _update_at(c: Config, name: str, now: float) -> Any:
     from rosecache.update.release import update_release
 
     return update_release(c, os.fsencode(name), clock=lambda: now)
+
+
+def test_a_release_in_whose_place_is_a_file_is_gone(c: Config) -> None:
+    release = make_release(c.music_source_dir, "one")
+    make_release(c.music_source_dir, "two")
+    update_cache(c)
+    shutil.rmtree(release)
+    release.write_text("no directory")
+    report = update_cache_for_releases(c, [release])
+    assert (report.evicted, report.problems) == (1, [])
+    check_cache(c)
