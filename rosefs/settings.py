@@ -1,8 +1,8 @@
 """The whole configuration file: the cache engine's settings, and those of the mount.
 
 ``rosecache.config`` reads the settings that shape the cache; this module adds the table ``[vfs]``, which
-decides what a mount shows, and ``state_dir``, where edits are noted. The tables of rules and hooks are accepted
-here and read elsewhere.
+decides what a mount shows, ``[watch]``, how the source is followed, ``[[hooks]]``, what is run after a change,
+and ``state_dir``, where edits are noted. The tables of rules are accepted here and read elsewhere.
 """
 
 from __future__ import annotations
@@ -136,6 +136,65 @@ class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 seen.add(given)
 
 
+WatchMode = Literal["auto", "events", "polling", "off"]
+"""How the source is followed."""
+
+ChangeKind = Literal["release", "collage", "playlist"]
+"""What the change feed tells of."""
+
+
+class WatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How changes of the source are noticed: the table ``[watch]``."""
+
+    mode: WatchMode = "auto"
+    """By the system's events, by looking again and again, or not at all. ``auto`` takes events where there are any."""
+    poll_seconds: float = 10.0
+    """From one look to the next, when polling; longer where a look takes long."""
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, path: Path | None = None) -> Self:
+        """Makes the settings of the parsed table. Raises ConfigError; the error names the key."""
+        settings = convert(values, cls, key="watch", path=path)
+        _expect_seconds(settings.poll_seconds, "watch.poll_seconds", path)
+        return settings
+
+
+class HookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A command to run after changes: one of the tables ``[[hooks]]``."""
+
+    run: tuple[str, ...]
+    """The program and its arguments; no shell."""
+    on: tuple[ChangeKind, ...] = get_args(ChangeKind)
+    timeout: float = 60.0
+    """Seconds until it is killed."""
+
+    @classmethod
+    def from_list(cls, values: object, *, path: Path | None = None) -> tuple[Self, ...]:
+        """Makes the settings of all parsed tables. Raises ConfigError; the error names the key."""
+        if not isinstance(values, list):
+            raise ConfigError("expected a list of tables: [[hooks]]", key="hooks", path=path)
+        return tuple(cls._from(value, f"hooks[{index}]", path) for index, value in enumerate(values))
+
+    @classmethod
+    def _from(cls, value: object, key: str, path: Path | None) -> Self:
+        if not isinstance(value, Mapping):
+            raise ConfigError("expected a table", key=key, path=path)
+        hook = convert(value, cls, key=key, path=path)
+        if not hook.run or not hook.run[0]:
+            raise ConfigError("expected a program and its arguments", key=f"{key}.run", path=path)
+        if any("\0" in argument for argument in hook.run):
+            raise ConfigError("no argument can hold a null character", key=f"{key}.run", path=path)
+        if not hook.on:
+            raise ConfigError("expected at least one kind of change", key=f"{key}.on", path=path)
+        _expect_seconds(hook.timeout, f"{key}.timeout", path)
+        return hook
+
+
+def _expect_seconds(value: float, key: str, path: Path | None) -> None:
+    if not 0.1 <= value <= 86_400:
+        raise ConfigError("expected a number of seconds from 0.1 to 86400", key=key, path=path)
+
+
 def _default_state_dir() -> Path:
     return platformdirs.user_state_path("rosefs")
 
@@ -147,11 +206,15 @@ class Settings:
     Attributes:
         cache: The settings of the cache engine.
         vfs: What a mount shows.
+        watch: How the source is followed.
+        hooks: What is run after a change.
         state_dir: Where the journal of edits is, absolute. Unlike the cache, it cannot be built anew.
     """
 
     cache: Config
     vfs: VfsSettings
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    hooks: tuple[HookSettings, ...] = ()
     state_dir: Path = field(default_factory=_default_state_dir)
 
     @classmethod
@@ -167,15 +230,18 @@ class Settings:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], *, path: Path | None = None) -> Self:
         """Makes settings of parsed TOML. Raises ConfigError as :meth:`load` does."""
-        table = values.get("vfs", {})
-        if not isinstance(table, Mapping):
-            raise ConfigError("expected a table", key="vfs", path=path)
+        tables = {key: values.get(key, {}) for key in ("vfs", "watch")}
+        for key, table in tables.items():
+            if not isinstance(table, Mapping):
+                raise ConfigError("expected a table", key=key, path=path)
         state_dir = values.get("state_dir")
         if state_dir is not None and (not isinstance(state_dir, str) or not state_dir):
             raise ConfigError(f"expected a path as text, got {state_dir!r}", key="state_dir", path=path)
         return cls(
             Config.from_mapping(values, path=path),
-            VfsSettings.from_mapping(table, path=path),
+            VfsSettings.from_mapping(tables["vfs"], path=path),
+            WatchSettings.from_mapping(tables["watch"], path=path),
+            HookSettings.from_list(values.get("hooks", []), path=path),
             _default_state_dir()
             if state_dir is None
             else Path(os.path.abspath(Path(state_dir).expanduser())),

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from rosecache.config import Config
-from rosefs.settings import VfsSettings
+from rosefs.settings import HookSettings, VfsSettings, WatchSettings
 
 REPOSITORY = Path(__file__).parents[1]
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
@@ -58,8 +58,11 @@ def test_every_script_is_in_the_readme_or_the_guide_for_developers() -> None:
     assert [script for script in scripts if not re.search(rf"{script}\b", text)] == []
 
 
+TABLES = (Config, VfsSettings, WatchSettings, HookSettings)
+
+
 def settings() -> list[str]:
-    tables = [field.name for kind in (Config, VfsSettings) for field in msgspec.structs.fields(kind)]
+    tables = [field.name for kind in TABLES for field in msgspec.structs.fields(kind)]
     return [*tables, "state_dir"]
 
 

@@ -21,7 +21,7 @@ from rosecache.errors import ConfigError
 
 T = TypeVar("T")
 
-OTHER_TABLES = frozenset({"vfs", "state_dir", "stored_metadata_rules", "hooks", "smart"})
+OTHER_TABLES = frozenset({"vfs", "watch", "state_dir", "stored_metadata_rules", "hooks", "smart"})
 """Top-level tables and keys of the configuration file that are read elsewhere."""
 
 SOURCE_RELEASE_TEMPLATE = (

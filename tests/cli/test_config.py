@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from rosecache.config import Config, PathTemplates
 from rosefs.cli.main import cli
-from rosefs.settings import Settings, VfsSettings
+from rosefs.settings import HookSettings, Settings, VfsSettings, WatchSettings
 from tests.cli.conftest import Cli
 from tests.support.audio import make_release
 
@@ -59,10 +59,15 @@ def test_every_setting_stands_in_a_comment_with_its_default(rosefs: Cli) -> None
     values = tomllib.loads(uncommented(rosefs.config.read_text()))
     settings = Settings.from_mapping({"music_source_dir": "~/Music"})
     templates = values.pop("path_templates")
-    shown_vfs = values.pop("vfs")
+    shown_vfs, shown_watch, (shown_hook,) = values.pop("vfs"), values.pop("watch"), values.pop("hooks")
     assert Path(values.pop("state_dir")).name == settings.state_dir.name
     assert set(values) == {field.name for field in msgspec.structs.fields(Config)} - {"path_templates"}
     assert set(shown_vfs) == {field.name for field in msgspec.structs.fields(VfsSettings)}
+    assert shown_watch == msgspec.structs.asdict(WatchSettings())
+    assert shown_hook == {
+        **msgspec.to_builtins(HookSettings(run=("mpc", "update"))),
+        "on": ["release", "collage", "playlist"], "run": ["mpc", "update"],
+    }  # fmt: skip
     assert templates["playlists"] == PathTemplates().playlists
     for shown, given in ((values, settings.cache), (shown_vfs, settings.vfs)):
         for name in shown.keys() - UNIQUE_DEFAULTS:
@@ -112,6 +117,24 @@ VIEWS = ", ".join(
             "[vfs]\nviews = [{ view = 'genres', nam = 'G' }]",
             "vfs.views[0].nam: unknown key; did you mean name?",
         ),
+        ("watch = 'off'", "watch: expected a table"),
+        (
+            "[watch]\nmode = 'event'",
+            "watch.mode: expected one of 'auto', 'events', 'off', 'polling'; got 'event'",
+        ),
+        ("[watch]\npoll_seconds = 0", "watch.poll_seconds: expected a number of seconds from 0.1 to 86400"),
+        ("[watch]\npoll_second = 1", "watch.poll_second: unknown key; did you mean poll_seconds?"),
+        ("[hooks]\nrun = ['x']", "hooks: expected a list of tables: [[hooks]]"),
+        ("hooks = [1]", "hooks[0]: expected a table"),
+        (
+            "[[hooks]]\nrun = ['x']\n[[hooks]]\nrun = ['x']\non = ['release', 'track']",
+            "hooks[1].on[1]: expected one of 'collage', 'playlist', 'release'; got 'track'",
+        ),
+        ("[[hooks]]\non = ['release']", "hooks[0].run: missing, and there is no default"),
+        ("[[hooks]]\nrun = 'mpc update'", "hooks[0].run: expected a list, got text"),
+        ("[[hooks]]\nrun = []", "hooks[0].run: expected a program and its arguments"),
+        ("[[hooks]]\nrun = ['x']\non = []", "hooks[0].on: expected at least one kind of change"),
+        ("[[hooks]]\nrun = ['x']\ntimeout = nan", "hooks[0].timeout: expected a number of seconds from 0.1"),
         ("[vfs]\nviews = []", "vfs.views: expected at least one view"),
         (
             "[path_templates.release]\nrelease = 'x'",
@@ -135,6 +158,20 @@ def test_check_names_the_key_and_what_was_expected(rosefs: Cli, line: str, error
     where, _, what = rosefs.error("config", "check").partition(": ")
     assert where in (str(rosefs.config), "/no/such/file")
     assert what.startswith(error)
+
+
+def test_check_names_every_mistake(rosefs: Cli) -> None:
+    rosefs.config.write_text(
+        f"music_source_dir = '{rosefs.config.parent}'\nmax_proc = '2'\nxyz = 1\n"
+        "artist_aliases = [{ artist = 'A' }]\n[vfs]\nmount = 'm'\nviews = ['artist']\n"
+        "[path_templates.artists]\nrelease = '{{ title }}'\ntracks = 'x'\n"
+    )
+    lines = rosefs("config", "check", status=1).stderr.splitlines()
+    keys = [line.removeprefix(f"rosefs: error: {rosefs.config}: ").partition(": ")[0] for line in lines]
+    assert sorted(keys) == [
+        "artist_aliases[0].aliases", "max_proc", "path_templates.artists.release",
+        "path_templates.artists.tracks", "vfs.mount", "vfs.views[0]", "xyz",
+    ]  # fmt: skip
 
 
 def test_check_names_every_template_that_is_wrong(rosefs: Cli) -> None:

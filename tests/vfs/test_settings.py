@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rosecache.errors import ConfigError
-from rosefs.settings import VIEW_NAMES, Settings, VfsSettings
+from rosefs.settings import VIEW_NAMES, HookSettings, Settings, VfsSettings, WatchSettings
 
 
 def test_everything_is_shown_by_default() -> None:
@@ -25,8 +25,14 @@ def test_a_file_configures_cache_and_mount(tmp_path: Path) -> None:
         mount_dir = "~/mnt"
         views = ["artists", { view = "genres", name = "By Genre" }]
         labels_whitelist = ["YG Entertainment"]
-        [hooks]
-        after_update = "true"
+        [watch]
+        mode = "polling"
+        [[hooks]]
+        on = ["playlist"]
+        run = ["mpc", "update"]
+        [[hooks]]
+        run = ["true"]
+        timeout = 5
         """
     )
     settings = Settings.load(path)
@@ -34,6 +40,11 @@ def test_a_file_configures_cache_and_mount(tmp_path: Path) -> None:
     assert settings.vfs.mount_dir == Path("~/mnt").expanduser()
     assert settings.vfs.named_views == (("artists", "Artists"), ("genres", "By Genre"))
     assert settings.vfs.labels_whitelist == ("YG Entertainment",)
+    assert settings.watch == WatchSettings(mode="polling", poll_seconds=10.0)
+    assert settings.hooks == (
+        HookSettings(on=("playlist",), run=("mpc", "update"), timeout=60.0),
+        HookSettings(on=("release", "collage", "playlist"), run=("true",), timeout=5.0),
+    )
 
 
 @pytest.mark.parametrize(

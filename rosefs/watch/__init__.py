@@ -1,0 +1,1 @@
+"""Following the source directory: what changes on the disk is in the cache a moment later."""
