@@ -28,6 +28,7 @@ COMMANDS = {
     "status": LazyCommand("rosefs.cli.status", "status", "Show what is mounted, and how it is."),
     "doctor": LazyCommand("rosefs.cli.doctor", "doctor", "Look for whatever keeps rosefs from working."),
     "cache": LazyCommand("rosefs.cli.cache", "cache", "Bring the cache up to date."),
+    "watch": LazyCommand("rosefs.cli.watch", "watch", "Keep the cache up to date while files change, without a mount."),
     "releases": LazyCommand("rosefs.cli.browse", "COMMANDS", "List, show and change releases."),
     "tracks": LazyCommand("rosefs.cli.browse", "COMMANDS", "List tracks, or show one."),
     "artists": LazyCommand("rosefs.cli.browse", "COMMANDS", "List artists, or show one's releases."),

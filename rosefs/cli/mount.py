@@ -45,6 +45,7 @@ _DETAILED = 2
 @click.option(
     "--fuse", "binding", type=click.Choice([AUTO, *BINDINGS]), help="The library to mount with.  [default: auto]"
 )  # fmt: skip
+@click.option("--no-watch", is_flag=True, help="Do not follow what other programs change in SOURCE.")
 @click.option("-y", "--yes", is_flag=True, help="Write ids on a first run without asking.")
 @pass_state
 def mount(
@@ -58,6 +59,7 @@ def mount(
     allow_other: bool,
     options: tuple[str, ...],
     binding: str | None,
+    no_watch: bool,
     yes: bool,
 ) -> None:
     """Show the music directory SOURCE as a file system at MOUNTPOINT.
@@ -76,7 +78,9 @@ def mount(
     if debug:
         state = replace(state, verbosity=_DETAILED)
         set_up_logging(_DETAILED)
-    request = Request(state.resolved(given.config), _absolute(source), _absolute(mountpoint), given)
+    request = Request(
+        state.resolved(given.config), _absolute(source), _absolute(mountpoint), given, not no_watch
+    )
     plan = request.plan()
     _check(request, plan)
     announce_first_run(plan.settings.cache, yes=yes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -37,12 +37,14 @@ class Request:
         source: The music directory, absolute, in place of the configured one.
         mountpoint: Where to mount, absolute, in place of the configured directory.
         options: The options, those of ``-o`` and those that mean the same.
+        watches: Whether the source is to be followed, unless the configuration has it turned off.
     """
 
     state: State
     source: Path | None
     mountpoint: Path | None
     options: Options
+    watches: bool = True
 
     def plan(self) -> Plan:
         """Reads the configuration, and returns what is to be done.
@@ -54,11 +56,10 @@ class Request:
         settings, options = self.state.settings(source=self.source), self.options
         view = None if options.view is None else _find_view(settings, options.view)
         if view is not None:
-            settings = Settings(settings.cache, settings.vfs.only(view), settings.state_dir)
+            settings = replace(settings, vfs=settings.vfs.only(view))
         read_only = bool(options.read_only or settings.cache.read_only)
         if read_only:
-            cache = msgspec.structs.replace(settings.cache, read_only=True)
-            settings = Settings(cache, settings.vfs, settings.state_dir)
+            settings = replace(settings, cache=msgspec.structs.replace(settings.cache, read_only=True))
         return Plan(
             settings=settings,
             mountpoint=_mountpoint(settings, self.mountpoint),
@@ -66,6 +67,7 @@ class Request:
             writable=not read_only and (WRITABLE_UNLESS_TOLD or options.read_only is False),
             allow_other=options.allow_other,
             appearance=_appearance(view, options),
+            watches=self.watches,
         )
 
 
@@ -80,6 +82,7 @@ class Plan:
         writable: Whether programs can change the library.
         allow_other: Whether other users are let in.
         appearance: How the tree is shown.
+        watches: Whether the source is followed, unless the settings have it turned off.
     """
 
     settings: Settings
@@ -88,6 +91,7 @@ class Plan:
     writable: bool
     allow_other: bool
     appearance: Appearance
+    watches: bool = True
 
     @property
     def mount_options(self) -> MountOptions:
@@ -115,8 +119,9 @@ def fixed_differences(old: Settings, new: Settings) -> Iterator[str]:
     for field in msgspec.structs.fields(Config):
         if field.name not in LIVE and getattr(old.cache, field.name) != getattr(new.cache, field.name):
             yield field.name
-    if old.state_dir != new.state_dir:
-        yield "state_dir"
+    for key in ("state_dir", "watch", "hooks"):
+        if getattr(old, key) != getattr(new, key):
+            yield key
     if old.vfs.mount_dir != new.vfs.mount_dir:
         yield "vfs.mount_dir"
 

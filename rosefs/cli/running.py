@@ -14,7 +14,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,7 @@ from typing import Any, Self
 import msgspec
 import platformdirs
 
+import rosecache.update
 from rosecache.database import make_private_directory
 from rosecache.update import Report
 from rosefs.fuse.kernel import mount_at
@@ -108,11 +109,10 @@ class Running:
         self._path = _path_of(Path(told.mountpoint))
         self._lock = threading.Lock()
         self._closed = False
-        self._refused = False
         self.update()
 
     def update(self, **fields: Any) -> None:
-        """Tells some fields of :class:`Told` anew. A disk that refuses is logged once, and nothing else."""
+        """Tells some fields of :class:`Told` anew. A disk that refuses is logged, and nothing else."""
         with self._lock:
             self._told = msgspec.structs.replace(self._told, **fields)
             if self._closed:
@@ -123,14 +123,16 @@ class Running:
                 fresh.write_text(json.dumps(msgspec.to_builtins(self._told)), encoding="ascii")
                 os.replace(fresh, self._path)
             except OSError as error:
-                level = logging.DEBUG if self._refused else logging.WARNING
-                log.log(level, "'rosefs status' will not know all of this mount: %s", error)
-                self._refused = True
+                log.warning("'rosefs status' will not know all of this mount: %s", error)
 
     def tell_report(self, report: Report) -> None:
         """Tells what an update found that has just ended."""
-        first = tuple(Problem(str(each.path), each.reason) for each in report.problems[:_PROBLEMS_KEPT])
-        self.update(updated=time.time(), problem_count=len(report.problems), problems=first)
+        self.tell_problems(report.problems, time.time())
+
+    def tell_problems(self, problems: Sequence[rosecache.update.Problem], updated: float) -> None:
+        """Tells what cannot be used, as of a time in seconds since the epoch."""
+        first = tuple(Problem(str(each.path), each.reason) for each in problems[:_PROBLEMS_KEPT])
+        self.update(updated=updated, problem_count=len(problems), problems=first)
 
     def close(self) -> None:
         """Takes the file away; later updates do nothing."""

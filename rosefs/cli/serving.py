@@ -17,22 +17,20 @@ import click
 
 from rosecache.database import database_path
 from rosecache.errors import RosecacheError
-from rosecache.update import Report
 from rosefs.cli.editing import recover_edits
+from rosefs.cli.following import companions_of
 from rosefs.cli.output import one_line
 from rosefs.cli.plans import Plan, Request, fixed_differences
 from rosefs.cli.running import Told, running
 from rosefs.cli.service import ServiceManager
 from rosefs.cli.settings_check import refuse_bad_templates
-from rosefs.cli.updating import update_announced
+from rosefs.cli.updating import log_report, update_announced
 from rosefs.fuse.mount import choose_binding, serve
 from rosefs.fuse.tracing import traced
 from rosefs.library.journal import Journal
 from rosefs.vfs.filesystem import FileSystem
 
 log = logging.getLogger(__name__)
-
-_PROBLEMS_SHOWN = 5
 
 
 def update_and_serve(
@@ -54,7 +52,7 @@ def update_and_serve(
     manager = ServiceManager.take_from(os.environ)
     c = plan.settings.cache
     report = update_announced(c, also_tell=manager.progress)
-    _tell(report)
+    log_report(report)
     journal = Journal(plan.settings.state_dir) if plan.writable else None
     if journal is not None:
         recover_edits(c, journal)
@@ -74,6 +72,7 @@ def update_and_serve(
                 options=plan.mount_options,
                 on_ready=ready,
                 on_hangup=_Reload(request, plan, filesystem),
+                companions=companions_of(plan, teller),
             )
     finally:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to read again for
@@ -124,15 +123,3 @@ def _told(plan: Plan) -> Told:
         read_only=not plan.writable,
         view=plan.settings.vfs.named_views[0][1] if plan.appearance.view is not None else None,
     )
-
-
-def _tell(report: Report) -> None:
-    """Logs what an update found; every problem is in the report of ``rosefs cache update``."""
-    log.info(
-        "the cache is up to date: %d seen, %d changed, %d evicted, %d skipped",
-        report.seen, report.changed, report.evicted, report.skipped,
-    )  # fmt: skip
-    for problem in report.problems[:_PROBLEMS_SHOWN]:
-        log.warning("%s", one_line(str(problem)))
-    if (more := len(report.problems) - _PROBLEMS_SHOWN) > 0:
-        log.warning("%d more problems; run 'rosefs cache update' to see all", more)

@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from rosecache.config import Config
 from rosecache.update import Progress, Report, update_cache
 from rosefs.cli.first_run import announce_first_run
+from rosefs.cli.output import one_line
 
 log = logging.getLogger(__name__)
 
 _LINES_FROM = 50
 """From this many releases on, an update that is written to a log says how far it is."""
+
+_PROBLEMS_SHOWN = 5
 
 
 def update(c: Config, *, force: bool = False, yes: bool = False) -> Report:
@@ -41,14 +44,7 @@ def update_announced(c: Config, *, force: bool = False, also_tell: Progress | No
             if also_tell is not None:
                 also_tell(done, total)
 
-        report = update_cache(c, force, progress=tell)
-    if report.skipped:
-        log.info(
-            "%d left for later, since somebody seems to be copying them: 'rosefs -v cache update' says which,"
-            " 'rosefs cache update --force' takes them as they are",
-            report.skipped,
-        )
-    return report
+        return update_cache(c, force, progress=tell)
 
 
 @contextmanager
@@ -77,3 +73,15 @@ def _log_progress(done: int, total: int) -> None:
         log.info("%d %s to read", total, "release" if total == 1 else "releases")
     elif total >= _LINES_FROM and done * 10 // total > (done - 1) * 10 // total:
         log.info("%d of %d releases", done, total)
+
+
+def log_report(report: Report) -> None:
+    """Logs what an update found; every problem is in the report of ``rosefs cache update``."""
+    log.info(
+        "the cache is up to date: %d seen, %d changed, %d evicted, %d skipped",
+        report.seen, report.changed, report.evicted, report.skipped,
+    )  # fmt: skip
+    for problem in report.problems[:_PROBLEMS_SHOWN]:
+        log.warning("%s", one_line(str(problem)))
+    if (more := len(report.problems) - _PROBLEMS_SHOWN) > 0:
+        log.warning("%d more problems; run 'rosefs cache update' to see all", more)

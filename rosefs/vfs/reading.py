@@ -14,7 +14,6 @@ import msgspec
 
 from rosecache.config import Config, PathTemplates
 from rosefs.settings import VfsSettings
-from rosefs.vfs.directories import Listing
 from rosefs.vfs.errors import (
     IsADirectoryFsError,
     NoEntryError,
@@ -84,7 +83,7 @@ class Reading:
         else:
             found = self._find(directory, name)
         inode = self._inodes.remember(found)
-        inode.through, inode.called = directory.key, os.fsdecode(name)
+        inode.through = directory.key
         inode.is_member = inode.is_member or place_of(directory.key) in OF_MEMBERS
         return self._attributes(inode, directory.key)
 
@@ -129,11 +128,9 @@ class Reading:
         """
         self._freshness.check()
         node = self._tree.current(self._directory(inode))
-        return self._handles.add(DirectoryHandle(node.key, self._shown(node.key)))
-
-    def _shown(self, directory: Key) -> Listing:
-        listing = self._tree.directory(directory).entries()
-        return self._overlay.shown(directory, listing, self._release_of(directory))
+        listing = self._tree.directory(node.key).entries()
+        shown = self._overlay.shown(node.key, listing, self._release_of(node.key))
+        return self._handles.add(DirectoryHandle(node.key, shown))
 
     def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
         """Yields the entries after an offset, 0 for all, without ``.`` and ``..``.
@@ -145,8 +142,7 @@ class Reading:
         for index in range(max(0, offset), len(rows)):
             name, node = rows[index]
             inode = self._inodes.pin(self._tree.listed(node), opened.pinned)
-            if inode.through is None:
-                inode.through, inode.called = opened.directory, name
+            inode.through = inode.through or opened.directory
             yield DirectoryEntry(name.encode(), self._attributes(inode, opened.directory), index + 1)
 
     def releasedir(self, handle: int) -> None:
