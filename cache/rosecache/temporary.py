@@ -13,3 +13,6 @@ TEMPORARY_PREFIX = IN_PROGRESS_PREFIX + "rosefs."
 
 SPOOL_PREFIX = TEMPORARY_PREFIX + "spool."
 """Starts the name of a private copy of a file that a program is writing to through a mount."""
+
+HOLD_PREFIX = TEMPORARY_PREFIX + "hold."
+"""Starts the name of a directory in the source directory, of files that nobody is to lose."""

@@ -109,10 +109,11 @@ class Running:
         self._path = _path_of(Path(told.mountpoint))
         self._lock = threading.Lock()
         self._closed = False
+        self._refused = False
         self.update()
 
     def update(self, **fields: Any) -> None:
-        """Tells some fields of :class:`Told` anew. A disk that refuses is logged, and nothing else."""
+        """Tells some fields of :class:`Told` anew. A disk that refuses is logged once, and nothing else."""
         with self._lock:
             self._told = msgspec.structs.replace(self._told, **fields)
             if self._closed:
@@ -123,7 +124,9 @@ class Running:
                 fresh.write_text(json.dumps(msgspec.to_builtins(self._told)), encoding="ascii")
                 os.replace(fresh, self._path)
             except OSError as error:
-                log.warning("'rosefs status' will not know all of this mount: %s", error)
+                level = logging.DEBUG if self._refused else logging.WARNING
+                log.log(level, "'rosefs status' will not know all of this mount: %s", error)
+                self._refused = True
 
     def tell_report(self, report: Report) -> None:
         """Tells what an update found that has just ended."""

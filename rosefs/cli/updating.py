@@ -44,7 +44,14 @@ def update_announced(c: Config, *, force: bool = False, also_tell: Progress | No
             if also_tell is not None:
                 also_tell(done, total)
 
-        return update_cache(c, force, progress=tell)
+        report = update_cache(c, force, progress=tell)
+    if report.skipped:
+        log.info(
+            "%d left for later, since somebody seems to be copying them: 'rosefs -v cache update' says which,"
+            " 'rosefs cache update --force' takes them as they are",
+            report.skipped,
+        )
+    return report
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import shlex
 import signal
 import subprocess
@@ -43,6 +44,9 @@ __all__ = [
 ]
 
 AUTO = "auto"
+
+_MOST_FILES = 1 << 20
+"""How many files a process that serves a mount may have open, where the system lets it choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,7 @@ def serve(
             failures.append(error)
             _end()
 
+    _allow_many_open_files()
     start: Serve = importlib.import_module(chosen.room).serve
     with quiet_about_dropped_requests(), _calling_on_hangup(on_hangup or _end):
         start(filesystem, resolved, _kernel_options(chosen, options), options.timeouts, ready, companions)
@@ -230,6 +235,18 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
     if ran.returncode != 0:
         said = (ran.stderr + ran.stdout).decode(errors="replace").strip()
         raise UnmountError(said + (_why_busy(mount) if "busy" in said else ""), status=ran.returncode)
+
+
+def _allow_many_open_files() -> None:
+    """Lets this process have as many files open as it may: the usual 1,024 are all that is open on a mount at once.
+
+    When they are used up, nothing can be opened or listed any more.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _kernel_options(binding: Binding, options: MountOptions) -> frozenset[str]:

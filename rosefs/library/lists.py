@@ -96,10 +96,13 @@ def delete(c: Config, journal: Journal, kind: Kind, name: str) -> tuple[Trashed,
         return tuple(edit.trash(each) for each in (path, *covers_of(c, path)))
 
 
-def add(c: Config, journal: Journal, kind: Kind, name: str, ids: Sequence[str]) -> Added:
+def add(
+    c: Config, journal: Journal, kind: Kind, name: str, ids: Sequence[str], *, group: str | None = None
+) -> Added:
     """Adds releases to a collage, or tracks to a playlist, at the end.
 
-    A collage holds a release once: what it has already is left where it is, and said to be present.
+    A collage holds a release once: what it has already is left where it is, and said to be present. ``group`` is what
+    the edit has in common with others that are to be taken back as one.
 
     Raises:
         InvalidNameError: No list can have this name.
@@ -108,7 +111,7 @@ def add(c: Config, journal: Journal, kind: Kind, name: str, ids: Sequence[str]) 
     """
     added: list[str] = []
     present: list[str] = []
-    with changing(c, journal, kind, name, f"add to {kind.name} {name}") as (edit, file):
+    with changing(c, journal, kind, name, f"add to {kind.name} {name}", group=group) as (edit, file):
         for identifier in ids:
             _expect_member(c, kind, identifier)
             known = {member.id for member in file.members} | set(added)
@@ -121,7 +124,14 @@ def add(c: Config, journal: Journal, kind: Kind, name: str, ids: Sequence[str]) 
 
 
 def remove(
-    c: Config, journal: Journal, kind: Kind, name: str, identifier: str, position: int | None = None
+    c: Config,
+    journal: Journal,
+    kind: Kind,
+    name: str,
+    identifier: str,
+    position: int | None = None,
+    *,
+    group: str | None = None,
 ) -> int:
     """Removes a release from a collage, or a track from a playlist.
 
@@ -132,6 +142,7 @@ def remove(
         name: The list.
         identifier: The member; it need not exist any more.
         position: Which one, counted from 1 in the file; every one of this id, if None.
+        group: Whatever the edit has in common with others that are to be taken back as one.
 
     Returns:
         How many members were removed.
@@ -140,7 +151,7 @@ def remove(
         NotFoundError: There is no such list, or no such member in it, or another one at this position.
         InvalidNameError, InvalidDatafileError, OSError, JournalError, LockTimeoutError: Nothing was changed.
     """
-    with changing(c, journal, kind, name, f"remove from {kind.name} {name}") as (edit, file):
+    with changing(c, journal, kind, name, f"remove from {kind.name} {name}", group=group) as (edit, file):
         gone = {
             index
             for index, member in enumerate(file.members)
@@ -208,12 +219,12 @@ def touched(kind: Kind, *names: str) -> Touched:
 
 @contextmanager
 def changing(
-    c: Config, journal: Journal, kind: Kind, name: str, title: str
+    c: Config, journal: Journal, kind: Kind, name: str, title: str, *, group: str | None = None
 ) -> Iterator[tuple[Edit, MemberFile]]:
     """Makes an edit of a list's file, read under the list's lock. Raises as the edits here do."""
     path = list_path(c, kind, name)
     maybe_invalidate_cache_database(c)
-    with editing(c, journal, title, touched(kind, name)) as edit:
+    with editing(c, journal, title, touched(kind, name), group=group) as edit:
         expect_list(c, kind, name)
         yield edit, MemberFile.read(path, kind.key)
 

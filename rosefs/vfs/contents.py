@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import rosecache
@@ -75,6 +75,14 @@ class _InView(Directory):
     def names_context(self) -> Mapping[str, str]:
         """What templates are told about this place."""
         return {self.view.context: self.key.value} if self.view.context else {}
+
+    def shared_key(self, kind: str, release_id: str, generation: int) -> Hashable:
+        """Returns what is the same for directories that list the same of a release, under the same names."""
+        template = self.context.namer.template(self.view.key, kind)
+        place = tuple(self.names_context.items()) if template.uses_context else ()
+        version = self.context.versions.of(release_id)
+        # What has changed since a listing was begun is not in it, and nobody who begins later may get that.
+        return kind, release_id, version, min(version, generation), template.text, place
 
 
 class ValuesDirectory(_InView):
@@ -151,20 +159,34 @@ class AllTracksDirectory(_InView):
 
     extensions = True
 
+    _parts: Collection[Built] = ()
+    """What is listed of each release, for other such directories to have it too."""
+
     def build(self, generation: int) -> Built:
+        shared = self.context.shared
+        releases = {release.id: release for release in releases_of(self)}
+        keys = {release_id: self.shared_key("all_tracks", release_id, generation) for release_id in releases}
+        parts = {release_id: shared.find(key) for release_id, key in keys.items()}
+        missing = [releases[release_id] for release_id, part in parts.items() if part is None]
+        for release, tracks in rosecache.get_tracks_of_releases(self.context.c, missing) if missing else ():
+            parts[release.id] = shared.keep(keys[release.id], self._part(tracks, generation))
+        self._parts = [part for part in parts.values() if part is not None]
+        candidates = [candidate for part in self._parts for candidate in part.candidates]
+        return Built(candidates, frozenset(releases))
+
+    def _part(self, tracks: Sequence[Track], generation: int) -> Built:
         namer = self.context.namer
         template = namer.template(self.view.key, "all_tracks")
-        releases = {release.id: release for release in releases_of(self)}
-        candidates = [
-            Candidate(
-                namer.name(template, track, context=self.names_context),
-                track.id,
-                track_node(track, generation),
-            )
-            for _, tracks in rosecache.get_tracks_of_releases(self.context.c, releases.values())
-            for track in tracks
-        ]
-        return Built(candidates, frozenset(releases))
+        return Built(
+            [
+                Candidate(
+                    namer.name(template, track, context=self.names_context),
+                    track.id,
+                    track_node(track, generation),
+                )
+                for track in tracks
+            ]
+        )
 
     def survivors(self, keys: Collection[Key]) -> Collection[Key]:
         if not self.view.keeps_left:
@@ -187,7 +209,15 @@ class ReleaseDirectory(_InView):
 
     extensions = True
 
+    _built: Built | None = None
+    """What is listed, for other directories of the release to have it too."""
+
     def build(self, generation: int) -> Built:
+        shared, key = self.context.shared, self.shared_key("track", self.key.id, generation)
+        self._built = shared.find(key) or shared.keep(key, self._build(generation))
+        return self._built
+
+    def _build(self, generation: int) -> Built:
         c, namer = self.context.c, self.context.namer
         release = rosecache.get_release(c, self.key.id)
         if release is None:

@@ -9,15 +9,50 @@ from __future__ import annotations
 
 import threading
 import unicodedata
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rosecache.config import Config
 from rosefs.settings import VfsSettings
 from rosefs.vfs.freshness import Versions
 from rosefs.vfs.names import RETIRED_SECONDS, Candidate, Follower, NameMemory, Namer, assign_names
 from rosefs.vfs.nodes import Key, Node
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Built:
+    """What a directory is going to list. ``members``: the releases that it is made from, by id."""
+
+    candidates: Sequence[Candidate]
+    members: frozenset[str] = frozenset()
+    followers: Sequence[Follower] = ()
+    complete: Callable[[Mapping[Key, str]], None] | None = None
+    """Called with the names, for nodes whose content depends on them."""
+
+
+class Shared:
+    """What several directories list alike, kept for as long as one of them has it.
+
+    A release is in a directory of its own in every view that shows it, often under many values, and holds the same
+    files in each. Safe to use from several threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._built: weakref.WeakValueDictionary[Hashable, Built] = weakref.WeakValueDictionary()
+
+    def find(self, key: Hashable) -> Built | None:
+        """Returns what is kept under a key."""
+        with self._lock:
+            return self._built.get(key)
+
+    def keep(self, key: Hashable, built: Built) -> Built:
+        """Keeps something under a key, which has to tell versions apart, and returns it."""
+        with self._lock:
+            self._built[key] = built
+        return built
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +65,7 @@ class Context:
     versions: Versions
     clock: Callable[[], float]
     """Seconds, from any start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What a directory is going to list. ``members``: the releases that it is made from, by id."""
-
-    candidates: Sequence[Candidate]
-    members: frozenset[str] = frozenset()
-    followers: Sequence[Follower] = ()
-    complete: Callable[[Mapping[Key, str]], None] | None = None
-    """Called with the names, for nodes whose content depends on them."""
+    shared: Shared = field(default_factory=Shared)
 
 
 class Listing:
@@ -187,6 +212,11 @@ class Directory(ABC):
             if key is not None:
                 return listing.by_key.get(key) or self.fetch(key)
         return node
+
+    def bound(self, name: str) -> Key | None:
+        """Returns what a name leads to that was listed here, now or up to two hours ago. Asks the cache nothing."""
+        node = None if self._listing is None else self._listing.names.get(name)
+        return self._memory.find(name, self.context.clock()) if node is None else node.key
 
     def find_key(self, key: Key) -> Node | None:
         """Returns what is listed under a key, or still has a retired name."""

@@ -20,7 +20,8 @@ from rosefs.vfs.later import Later
 from rosefs.vfs.model import Changes
 from rosefs.vfs.nodes import Key, Node
 from rosefs.vfs.overlay import Overlay
-from rosefs.vfs.places import Place, place_of
+from rosefs.vfs.places import Place, is_ghost, place_of
+from rosefs.vfs.sinks import Sinks
 from rosefs.vfs.tree import Tree
 
 
@@ -64,8 +65,8 @@ class Request:
 
     @property
     def place(self) -> Place:
-        """What kind of directory holds the name."""
-        return place_of(self.directory)
+        """What kind of directory holds the name; of something just copied in, that it is that."""
+        return Place.SINK if self.node is not None and is_ghost(self.node.key) else place_of(self.directory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class Edits:
             when that counts as one gesture.
         list_locks: One for each collage or playlist, by its path: a gesture on its members goes by what is listed, and
             so must not run beside another one.
-        removals: Under what the removals from a release are taken back as one, and until when the next one counts.
+        successions: Under what edits in quick succession are taken back as one, and until when the next one counts.
+        sinks: What was copied into collages and playlists.
     """
 
     c: Config
@@ -97,22 +99,23 @@ class Edits:
     clock: Callable[[], float]
     look: Callable[[], None]
     refusing: set[int]
+    sinks: Sinks
     emptied: dict[str, set[Key]] = field(default_factory=dict)
     lists_before: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     list_locks: dict[str, threading.Lock] = field(default_factory=dict)
-    removals: dict[str, tuple[str, float]] = field(default_factory=dict)
+    successions: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def list_lock(self, path: Path) -> threading.Lock:
         """Returns the lock of gestures on the members of a list, by its file."""
         return self.list_locks.setdefault(str(path), threading.Lock())
 
-    def removal_group(self, release_id: str) -> str:
-        """Returns under what a removal from a release is noted: those in quick succession are one ``rm -r``."""
+    def succession(self, what: str) -> str:
+        """Returns under what an edit is noted: those of one kind in quick succession are one ``rm`` or ``cp``."""
         now = self.clock()
-        group, until = self.removals.get(release_id, ("", 0.0))
+        group, until = self.successions.get(what, ("", 0.0))
         if now >= until:
             group = str(uuid7())
-        self.removals[release_id] = (group, now + _SUCCESSION_SECONDS)
+        self.successions[what] = (group, now + _SUCCESSION_SECONDS)
         return group
 
 

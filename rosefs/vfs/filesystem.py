@@ -22,14 +22,15 @@ from rosefs.vfs.gestures import perform
 from rosefs.vfs.model import Attributes
 from rosefs.vfs.nodes import DirectoryNode, FileNode
 from rosefs.vfs.release_gestures import removes_file
-from rosefs.vfs.writing import Writing, missing
+from rosefs.vfs.sinking import Sinking
+from rosefs.vfs.writing import missing
 
 _NEW = b"user.rosefs.new"
 _TRUTH = {b"true": True, b"false": False}
 _RENAME_NOREPLACE = 1
 
 
-class FileSystem(Writing):
+class FileSystem(Sinking):
     """A mounted library."""
 
     def mkdir(self, parent: int, name: bytes) -> Attributes:

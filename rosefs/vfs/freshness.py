@@ -35,6 +35,10 @@ class Versions:
         """Tells whether what was read of a release, or of anything if the id is empty, is still true."""
         return generation >= self._changed.get(release_id, 0) and generation >= self._resynced
 
+    def of(self, release_id: str) -> int:
+        """Returns what is another number after every change of a release that was seen."""
+        return max(self._changed.get(release_id, 0), self._resynced)
+
     def advance(self, release_ids: Iterable[str]) -> None:
         """Counts a change of these releases, and of everything that any change may concern."""
         generation = self.generation + 1

@@ -1,8 +1,8 @@
 """What each write operation means in each kind of place: one table, from operation and place to a handler.
 
-What is not in the table is refused and changes nothing. The handlers are in ``release_gestures`` and
-``list_gestures``; they call the edits of ``rosefs.library``, which take locks, note what they do in the journal,
-and bring the cache up to date before they return.
+What is not in the table is refused and changes nothing. The handlers are in ``release_gestures``,
+``list_gestures`` and ``sink_gestures``; they call the edits of ``rosefs.library``, which take locks, note what they
+do in the journal, and bring the cache up to date before they return.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rosefs.library.errors import (
     NotFoundError,
     TrashError,
 )
-from rosefs.vfs import list_gestures, release_gestures
+from rosefs.vfs import list_gestures, release_gestures, sink_gestures
 from rosefs.vfs.edits import Edits, Handler, Operation, Request
 from rosefs.vfs.errors import (
     BusyError,
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 GESTURES: Mapping[tuple[Operation, Place], Handler] = {
     (Operation.CREATE, Place.RELEASE): release_gestures.create,
+    (Operation.CREATE, Place.PLAYLIST): sink_gestures.create,
+    (Operation.CREATE, Place.COLLAGE_RELEASE): sink_gestures.create,
+    (Operation.CREATE, Place.SINK): sink_gestures.create,
     (Operation.WRITE, Place.RELEASE): release_gestures.expect_source_file,
     (Operation.WRITE, Place.ALL_TRACKS): release_gestures.expect_source_file,
     (Operation.WRITE, Place.COLLAGE_RELEASE): release_gestures.expect_source_file,
@@ -44,9 +47,15 @@ GESTURES: Mapping[tuple[Operation, Place], Handler] = {
     (Operation.WRITE, Place.PLAYLIST): release_gestures.expect_source_file,
     (Operation.TRUNCATE, Place.RELEASE): release_gestures.expect_source_file,
     (Operation.TRUNCATE, Place.ALL_TRACKS): release_gestures.expect_source_file,
+    (Operation.TRUNCATE, Place.COLLAGE_RELEASE): sink_gestures.sink_over,
+    (Operation.TRUNCATE, Place.COLLAGE_TRACKS): sink_gestures.sink_over,
+    (Operation.TRUNCATE, Place.PLAYLIST): sink_gestures.sink_over,
     (Operation.SET_ATTRIBUTES, Place.RELEASE): release_gestures.set_attributes,
     (Operation.SET_ATTRIBUTES, Place.ALL_TRACKS): release_gestures.set_attributes,
     (Operation.SET_ATTRIBUTES, Place.RELEASES): release_gestures.set_attributes,
+    (Operation.SET_ATTRIBUTES, Place.COLLAGE): sink_gestures.set_attributes_of_list,
+    (Operation.SET_ATTRIBUTES, Place.COLLAGES): sink_gestures.set_attributes_of_list,
+    (Operation.SET_ATTRIBUTES, Place.PLAYLISTS): sink_gestures.set_attributes_of_list,
     (Operation.SET_NEW, Place.RELEASES): release_gestures.set_new,
     (Operation.SET_NEW, Place.COLLAGE): release_gestures.set_new,
     (Operation.UNLINK, Place.RELEASE): release_gestures.remove_file,
@@ -54,20 +63,26 @@ GESTURES: Mapping[tuple[Operation, Place], Handler] = {
     (Operation.UNLINK, Place.COLLAGE_RELEASE): release_gestures.hide,
     (Operation.UNLINK, Place.COLLAGE_TRACKS): release_gestures.hide,
     (Operation.UNLINK, Place.PLAYLIST): list_gestures.remove_from_playlist,
+    (Operation.UNLINK, Place.SINK): sink_gestures.unlink,
     (Operation.RMDIR, Place.RELEASES): release_gestures.remove_release,
     (Operation.RMDIR, Place.COLLAGE): list_gestures.remove_from_collage,
     (Operation.RMDIR, Place.COLLAGES): list_gestures.remove_list,
     (Operation.RMDIR, Place.PLAYLISTS): list_gestures.remove_list,
+    (Operation.RMDIR, Place.SINK): sink_gestures.remove_directory,
     (Operation.MKDIR, Place.COLLAGES): list_gestures.create_list,
     (Operation.MKDIR, Place.PLAYLISTS): list_gestures.create_list,
+    (Operation.MKDIR, Place.COLLAGE): sink_gestures.make_member,
+    (Operation.MKDIR, Place.SINK): sink_gestures.make_directory,
     (Operation.RENAME, Place.RELEASE): release_gestures.rename_file,
     (Operation.RENAME, Place.RELEASES): release_gestures.move_release,
     (Operation.RENAME, Place.COLLAGES): list_gestures.rename_list,
     (Operation.RENAME, Place.PLAYLISTS): list_gestures.rename_list,
     (Operation.RENAME, Place.COLLAGE): list_gestures.move_member,
     (Operation.RENAME, Place.PLAYLIST): list_gestures.move_member,
+    (Operation.RENAME, Place.SINK): sink_gestures.rename,
 }
-"""Every gesture. The place is the directory that holds the name, of a rename the old one."""
+"""Every gesture. The place is the directory that holds the name, of a rename the old one; of something that was just
+copied into a collage or a playlist, it is ``SINK``, wherever that is."""
 
 
 def perform(edits: Edits, operation: Operation, request: Request) -> Node | None:

@@ -42,11 +42,12 @@ class Inode:
         newest: The newest time that was shown; a directory's time never goes back.
         draft: What programs are writing to it, or wrote since somebody opened it; None if nobody did.
         through: The directory in which it was looked up last.
+        called: The name under which it was.
         is_member: It was looked up in a collage or a playlist, where writing means something else.
     """
 
     __slots__ = (
-        "draft", "is_member", "lookups", "newest", "node", "number", "opens", "pins", "stamp", "through"
+        "called", "draft", "is_member", "lookups", "newest", "node", "number", "opens", "pins", "stamp", "through"
     )  # fmt: skip
 
     def __init__(self, number: int, node: Node) -> None:
@@ -59,6 +60,7 @@ class Inode:
         self.newest = 0
         self.draft: Draft | None = None
         self.through: Key | None = None
+        self.called = ""
         self.is_member = False
 
 

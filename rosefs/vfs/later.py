@@ -21,6 +21,7 @@ class Later:
         self._clock = clock
         self._due: dict[Hashable, tuple[float, Callable[[], None]]] = {}
         self._changed = threading.Condition()
+        self._working = threading.RLock()
         self._thread: threading.Thread | None = None
         self._ended = False
 
@@ -41,13 +42,14 @@ class Later:
             self._due.pop(key, None)
 
     def run_due(self, *, everything: bool = False) -> None:
-        """Does now what is due; with ``everything``, also what is not."""
-        while (work := self._take(everything=everything)) is not None:
-            try:
-                work()
-            except Exception:
-                # One failure must not end the thread that everything else needs.
-                log.exception("something left for later failed")
+        """Does now what is due; with ``everything``, also what is not. What is being done is done on return."""
+        with self._working:
+            while (work := self._take(everything=everything)) is not None:
+                try:
+                    work()
+                except Exception:
+                    # One failure must not end the thread that everything else needs.
+                    log.exception("something left for later failed")
 
     def end(self) -> None:
         """Does what is left, and ends the thread."""

@@ -31,7 +31,8 @@ _TRIES = 3
 _NUMBER = re.compile(r"[0-9]+")
 
 
-def _kind(directory: Key) -> Kind:
+def kind_of(directory: Key) -> Kind:
+    """Returns what kind of list a directory, or the one above it, is that of."""
     return COLLAGES if directory.space == "collages" else PLAYLISTS
 
 
@@ -41,7 +42,8 @@ def _kind(directory: Key) -> Kind:
 def create_list(edits: Edits, request: Request) -> Node:
     """Makes a collage or a playlist."""
     _check_list_name(request)
-    lists.create(edits.c, edits.journal, _kind(request.directory), request.name)
+    edits.sinks.note_made(Key(request.directory.space, request.name, ""))
+    lists.create(edits.c, edits.journal, kind_of(request.directory), request.name)
     edits.look()
     made = edits.tree.directory(request.directory).find_key(Key(request.directory.space, request.name, ""))
     if made is None:
@@ -56,7 +58,7 @@ def rename_list(edits: Edits, request: Request) -> None:
     if node is None or to.directory != request.directory:
         raise NotPermittedError(f"{request.name}: collages and playlists stay where they are")
     _check_list_name(to)
-    lists.rename(edits.c, edits.journal, _kind(request.directory), node.key.value, to.name)
+    lists.rename(edits.c, edits.journal, kind_of(request.directory), node.key.value, to.name)
 
 
 def _check_list_name(request: Request) -> None:
@@ -71,14 +73,14 @@ def remove_list(edits: Edits, request: Request) -> None:
     """Puts a collage or a playlist into the trash, with the members it had before this gesture."""
     if request.node is None:
         raise NoEntryError(request.name)
-    kind, name = _kind(request.directory), request.node.key.value
+    kind, name = kind_of(request.directory), request.node.key.value
     directory = edits.tree.directory(request.node.key)
     if _members(directory):
         raise NotEmptyError(f"{request.name} still has members")
     path = lists.list_path(edits.c, kind, name)
     before, until = edits.lists_before.pop(str(path), (b"", 0.0))
-    touched = lists.touched(kind, name)
-    with editing(edits.c, edits.journal, f"delete {kind.name} {name}", touched) as edit:
+    touched, group = lists.touched(kind, name), edits.succession(_removals_from(path))
+    with editing(edits.c, edits.journal, f"delete {kind.name} {name}", touched, group=group) as edit:
         lists.expect_list(edits.c, kind, name)
         if edits.clock() < until:
             edit.replace(path, before)
@@ -95,7 +97,8 @@ def remove_from_playlist(edits: Edits, request: Request) -> None:
     node = request.node
     assert node is not None
     if node.key.space in (TRACK, MEMBER):
-        _remove(edits, request.directory, node)
+        remove_member(edits, request.directory, node)
+        edits.sinks.forget(request.directory, node.key.id)
     elif node.key.space == PLAYLIST_COVER:
         edits.tree.directory(request.directory).hold(MOMENT, without=node.key)
         lists.delete_cover(edits.c, edits.journal, request.directory.value)
@@ -117,7 +120,8 @@ def remove_from_collage(edits: Edits, request: Request) -> None:
     if node.key.entity == ALL_TRACKS:
         edits.overlay.hide(request.directory, node.key)
     else:
-        _remove(edits, request.directory, node)
+        remove_member(edits, request.directory, node)
+        edits.sinks.forget(request.directory, node.key.id)
     edits.overlay.unhide(node.key)
 
 
@@ -130,12 +134,12 @@ def move_member(edits: Edits, request: Request) -> None:
     is_member = node.key.space in (TRACK, MEMBER) or _is_listed_release(node)
     if to.directory != request.directory or number is None or not is_member:
         raise NotPermittedError(f"{request.name}: only the number of a member can be changed")
-    with edits.list_lock(lists.list_path(edits.c, _kind(request.directory), request.directory.value)):
+    with edits.list_lock(lists.list_path(edits.c, kind_of(request.directory), request.directory.value)):
         _move_locked(edits, request.directory, node, max(1, int(number.group())))
 
 
 def _move_locked(edits: Edits, key: Key, node: Node, wanted: int) -> None:
-    kind, name = _kind(key), key.value
+    kind, name = kind_of(key), key.value
     directory = edits.tree.directory(key)
     shown = _members(directory)
     positions = [
@@ -150,13 +154,14 @@ def _move_locked(edits: Edits, key: Key, node: Node, wanted: int) -> None:
     directory.let_go()
 
 
-def _remove(edits: Edits, key: Key, node: Node) -> None:
-    with edits.list_lock(lists.list_path(edits.c, _kind(key), key.value)):
+def remove_member(edits: Edits, key: Key, node: Node) -> None:
+    """Removes what a list's directory shows from the list, where it is shown."""
+    with edits.list_lock(lists.list_path(edits.c, kind_of(key), key.value)):
         _remove_locked(edits, key, node)
 
 
 def _remove_locked(edits: Edits, key: Key, node: Node) -> None:
-    kind, name = _kind(key), key.value
+    kind, name = kind_of(key), key.value
     directory = edits.tree.directory(key)
     path = lists.list_path(edits.c, kind, name)
     before = _before(edits, directory, path)
@@ -166,7 +171,10 @@ def _remove_locked(edits: Edits, key: Key, node: Node) -> None:
         for attempt in range(_TRIES):
             position = _position(edits, kind, name, shown, node)
             try:
-                lists.remove(edits.c, edits.journal, kind, name, node.key.id, position)
+                lists.remove(
+                    edits.c, edits.journal, kind, name, node.key.id, position,
+                    group=edits.succession(_removals_from(path)),
+                )  # fmt: skip
                 break
             except NotFoundError:  # somebody else changed the list in between
                 if attempt == _TRIES - 1:
@@ -176,6 +184,10 @@ def _remove_locked(edits: Edits, key: Key, node: Node) -> None:
         directory.drop()
         raise
     edits.lists_before[str(path)] = (before, edits.clock() + MOMENT)
+
+
+def _removals_from(path: Path) -> str:
+    return f"rm {path}"
 
 
 def _before(edits: Edits, directory: Directory, path: Path) -> bytes:

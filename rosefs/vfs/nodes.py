@@ -59,6 +59,9 @@ FILE = "file"
 PLAYLIST_COVER = "playlist-cover"
 PLAYLIST_M3U8 = "m3u8"
 """Files of a playlist: ``(…, <playlist>, "")``."""
+GHOST = "ghost"
+GHOSTS = "ghosts"
+"""A file, and a directory, that a program wrote where bytes are not wanted: ``(…, <number>, "")``."""
 
 
 class Node:

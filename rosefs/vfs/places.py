@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from rosefs.vfs.nodes import ALL_TRACKS, ROOT_KEY, Key
+from rosefs.vfs.nodes import ALL_TRACKS, GHOST, GHOSTS, ROOT_KEY, Key
 from rosefs.vfs.views import VIEWS
 
 
@@ -33,16 +33,25 @@ class Place(Enum):
     """A release's directory below Collages."""
     COLLAGE_TRACKS = auto()
     """The flat directory of a collage's tracks."""
+    SINK = auto()
+    """A directory that was just copied into a collage; also where anything just copied in is concerned."""
 
 
 OF_MEMBERS = frozenset((Place.PLAYLIST, Place.COLLAGE_RELEASE, Place.COLLAGE_TRACKS))
 """Directories whose files are there because a list names them: what is done to their names is done to the list."""
 
 
+def is_ghost(key: Key) -> bool:
+    """Tells whether something is there because a program has just written it, see ``ghosts``."""
+    return key.space in (GHOST, GHOSTS)
+
+
 def place_of(directory: Key) -> Place:
     """Returns what kind of directory a key is that of."""
     if directory == ROOT_KEY:
         return Place.TOP
+    if is_ghost(directory):
+        return Place.SINK
     view = VIEWS[directory.space]
     if not directory.value and view.values is not None:
         return {"collages": Place.COLLAGES, "playlists": Place.PLAYLISTS}.get(view.key, Place.VALUES)

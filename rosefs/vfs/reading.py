@@ -14,6 +14,7 @@ import msgspec
 
 from rosecache.config import Config, PathTemplates
 from rosefs.settings import VfsSettings
+from rosefs.vfs.directories import Listing
 from rosefs.vfs.errors import (
     IsADirectoryFsError,
     NoEntryError,
@@ -83,7 +84,7 @@ class Reading:
         else:
             found = self._find(directory, name)
         inode = self._inodes.remember(found)
-        inode.through = directory.key
+        inode.through, inode.called = directory.key, os.fsdecode(name)
         inode.is_member = inode.is_member or place_of(directory.key) in OF_MEMBERS
         return self._attributes(inode, directory.key)
 
@@ -128,9 +129,11 @@ class Reading:
         """
         self._freshness.check()
         node = self._tree.current(self._directory(inode))
-        listing = self._tree.directory(node.key).entries()
-        shown = self._overlay.shown(node.key, listing, self._release_of(node.key))
-        return self._handles.add(DirectoryHandle(node.key, shown))
+        return self._handles.add(DirectoryHandle(node.key, self._shown(node.key)))
+
+    def _shown(self, directory: Key) -> Listing:
+        listing = self._tree.directory(directory).entries()
+        return self._overlay.shown(directory, listing, self._release_of(directory))
 
     def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
         """Yields the entries after an offset, 0 for all, without ``.`` and ``..``.
@@ -142,7 +145,8 @@ class Reading:
         for index in range(max(0, offset), len(rows)):
             name, node = rows[index]
             inode = self._inodes.pin(self._tree.listed(node), opened.pinned)
-            inode.through = inode.through or opened.directory
+            if inode.through is None:
+                inode.through, inode.called = opened.directory, name
             yield DirectoryEntry(name.encode(), self._attributes(inode, opened.directory), index + 1)
 
     def releasedir(self, handle: int) -> None:

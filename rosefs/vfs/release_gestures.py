@@ -302,7 +302,7 @@ def remove_file(edits: Edits, request: Request) -> None:
     release = _release(edits, node.release_id)
     path, touched = Path(os.fsdecode(node.path)), _touched(edits, release)
     title = f"delete {path.name} of {release_logtext(release)}"
-    group = edits.removal_group(release.id)
+    group = edits.succession(f"rm {release.id}")
     is_last = release.id in edits.emptied or not _has_tracks(edits, release, without=path)
     if not is_last:
         with editing(edits.c, edits.journal, title, touched, group=group) as edit:
@@ -340,10 +340,10 @@ def remove_release(edits: Edits, request: Request) -> None:
     if _has_tracks(edits, release):
         raise NotEmptyError(f"{request.name} still has tracks")
     title = f"delete {release_logtext(release)}"
-    group = edits.removal_group(release.id)
+    group = edits.succession(f"rm {release.id}")
     with editing(edits.c, edits.journal, title, _touched(edits, release), group=group) as edit:
         edit.trash(release.source_path)
-    edits.removals.pop(release.id, None)
+    edits.successions.pop(f"rm {release.id}", None)
     edits.later.cancel(("emptied", release.id))
     edits.overlay.unhide(None, edits.emptied.pop(release.id, ()))
     edits.overlay.unhide(node.key)

@@ -111,6 +111,11 @@ class Tree:
             if directory is not None and not directory.remembers_names:
                 self._directories.pop(key, None)
 
+    def bound(self, name: str) -> set[Key]:
+        """Returns what a name leads to in any directory that was looked at."""
+        found = (directory.bound(name) for directory in list(self._directories.values()))
+        return {key for key in found if key is not None}
+
     def apply(self, changes: Changes) -> None:
         """Drops the listings that changes may have touched."""
         ids = {change.id for change in changes.changes if change.kind == "release"}

@@ -35,8 +35,10 @@ from rosefs.vfs.inodes import Inode
 from rosefs.vfs.later import Later
 from rosefs.vfs.model import Appearance, Attributes, Changes, Kernel, NoKernel, OpenFile
 from rosefs.vfs.nodes import DirectoryNode, FileNode, Node
+from rosefs.vfs.places import OF_MEMBERS, place_of
 from rosefs.vfs.reading import Reading
 from rosefs.vfs.release_gestures import save
+from rosefs.vfs.sinks import Sinks
 from rosefs.vfs.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,7 @@ class Writing(Reading):
             self._edits = Edits(
                 c, journal, self._tree, self._overlay, self._later, clock,
                 self._freshness.look, self._handles.refusing_devices,
+                Sinks(c, self._tree, self._later, clock),
             )  # fmt: skip
 
     def connect(self, kernel: Kernel) -> None:
@@ -109,7 +112,7 @@ class Writing(Reading):
         assert isinstance(node, FileNode)
         self._overlay.write(node.release_id, request.name, node, lasting=True)
         inode = self._inodes.remember(node)
-        inode.through = directory.key
+        inode.through, inode.called = directory.key, request.name
         self._inodes.opened_draft(inode)
         draft = self._start(inode, None, mode=mode & 0o777 | 0o600)
         handle = self._handles.add(FileHandle(inode, draft, writes=True))
@@ -247,7 +250,7 @@ class Writing(Reading):
         directory = node.key.parent if isinstance(node, DirectoryNode) else inode.through
         if directory is None:
             raise NotPermittedError(f"{node.key} was never looked up")
-        return Request(directory, str(node.key), node, changes=changes)
+        return Request(directory, inode.called or str(node.key), node, changes=changes)
 
     def _expect(self, inode: Inode, operation: Operation) -> None:
         """Makes sure that an operation on a file is a gesture where it was looked up."""
@@ -302,8 +305,14 @@ class Writing(Reading):
             self._kernel.drop_pages(inode.number)
 
     def _truncate(self, inode: Inode, size: int, handle: int | None) -> None:
-        self._expect(inode, Operation.TRUNCATE)
         draft = inode.draft
+        if handle is not None and inode.through is not None and place_of(inode.through) in OF_MEMBERS:
+            # Editing in place ends by cutting off, copying begins so; and an open file cannot become another one.
+            if not size or draft is None or draft.shown() is None:
+                raise NotPermittedError(f"{inode.called}: a member is only cut off where it was written to")
+            self._expect(inode, Operation.WRITE)
+        else:
+            self._expect(inode, Operation.TRUNCATE)
         if draft is not None and draft.writers:
             # Without a handle it may be the second half of an open with O_TRUNC.
             draft.truncate(size, by_opening=handle is None and size == 0)

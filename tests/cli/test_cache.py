@@ -53,6 +53,20 @@ def test_problems_with_single_files_are_listed_and_are_no_failure(c: Config, ros
     }
 
 
+def test_what_is_left_for_later_is_told_and_how_to_have_it(c: Config, rosefs: Cli) -> None:
+    release = make_release(c.music_source_dir)
+    rosefs("cache", "update")
+    for datafile in release.glob(".rose.*.toml"):
+        datafile.unlink()  # as `cp album/* copy` leaves it behind
+    ran = rosefs("cache", "update")
+    assert report(ran.stdout)["skipped"] == 1
+    (told,) = [line for line in ran.stderr.splitlines() if "left for later" in line]
+    assert "'rosefs cache update --force' takes them as they are" in told
+    assert f"skipped {release}: " in rosefs("-v", "cache", "update").stderr
+    assert report(rosefs("cache", "update", "--force").stdout)["skipped"] == 0
+    assert "left for later" not in rosefs("cache", "update").stderr
+
+
 def test_a_missing_source_directory_is_a_failure(c: Config, rosefs: Cli) -> None:
     make_release(c.music_source_dir)
     rosefs("cache", "update")

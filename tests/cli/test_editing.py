@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from rosecache.config import Config
 from rosecache.query.lists import get_collage_releases, get_playlist_tracks
 from rosecache.query.releases import list_releases
 from rosecache.query.tracks import list_tracks
+from rosefs.library.holds import Holds
 from tests.cli.conftest import Cli
 from tests.cli.test_help import imported_by
 from tests.support.audio import PICTURE, make_release
@@ -58,21 +60,6 @@ def test_directories_are_imported(library: Cli, c: Config, tmp_path: Path) -> No
     assert (
         library.error("releases", "import", one) == f"{one} does not exist; name the directory of one release"
     )
-
-
-@pytest.mark.parametrize("as_json", [False, True])
-def test_what_fails_for_one_directory_keeps_none_of_the_others_out(
-    library: Cli, c: Config, tmp_path: Path, as_json: bool
-) -> None:
-    one, two = (make_release(tmp_path / "in", name, tracks=1, album=name) for name in ("one", "two"))
-    nothing = tmp_path / "nothing"
-    result = library("releases", "import", one, nothing, two, *["--json"] * as_json, status=1)
-    assert f"rosefs: error: {nothing} does not exist" in result.stderr
-    paths = [str(c.music_source_dir / name) for name in ("one", "two")]
-    if as_json:
-        assert [each["path"] for each in json.loads(result.stdout)] == paths
-    else:
-        assert result.stdout.splitlines() == [f"imported {path}" for path in paths]
 
 
 def test_releases_are_deleted_and_come_back(library: Cli, c: Config, home_trash: Path) -> None:
@@ -278,6 +265,22 @@ def test_what_a_killed_command_left_is_taken_back_by_the_next_edit(
     assert result.stderr == "rosefs: 'import album' was cut off; what it had done is taken back\n"
     assert not (c.music_source_dir / ".in-progress.album").exists()
     assert [entry["title"] for entry in library.json("history")] == ["import album"]
+
+
+@pytest.mark.expects_log("moved away")
+def test_what_was_lost_by_moving_is_put_back_before_the_next_edit(library: Cli, c: Config) -> None:
+    (release,) = [each for each in list_releases(c) if each.releasetitle == "Hash"]
+    before = snapshot(c.music_source_dir)
+    holds = Holds(c)
+    holds.hold_release(release)
+    holds.close()
+    shutil.rmtree(release.source_path)
+    result = library("collages", "create", "mix")
+    assert result.stderr == (
+        "rosefs: warning: 'hash' was moved away by copying it into a collage or a playlist: put back 4 files\n"
+    )
+    (c.collages_dir / "mix.toml").unlink()
+    assert snapshot(c.music_source_dir) == before
 
 
 def test_undo_takes_what_was_cut_off_for_the_last_edit(library: Cli, tmp_path: Path) -> None:

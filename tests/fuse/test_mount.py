@@ -268,6 +268,18 @@ def test_after_a_stop_signals_do_what_they_did_before(tmp_path: Path, binding: s
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "True\n", "")
 
 
+def test_programs_may_have_many_files_open(tmp_path: Path, binding: str, need_fuse: None) -> None:
+    program = (
+        "import os, resource, signal\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 4000))\n"
+        "def on_ready():\n"
+        "    print(resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    ran = run_serving(tmp_path / "mnt", binding, program)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "(4000, 4000)\n", "")
+
+
 def test_what_on_ready_raises_ends_the_mount(tmp_path: Path, binding: str, need_fuse: None) -> None:
     ran = run_serving(tmp_path / "mnt", binding, "def on_ready():\n    1 / 0\n")
     assert ran.returncode == 1

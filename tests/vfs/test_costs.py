@@ -104,6 +104,64 @@ def test_names_that_depend_on_their_place_are_made_once_for_each(many: Config) -
     assert browser.fs.counters().evaluations == 3 * RELEASES
 
 
+NAME = "Artist 1 - 2020. Title 01"
+VIEWS = ("Releases", "Genres/K-Pop", "Labels/Label 1")
+
+
+def test_what_a_release_holds_is_read_once_for_all_views(many: Config) -> None:
+    browser = Browser(many)
+    numbers = [browser.stat(f"{path}/{NAME}").inode for path in VIEWS]
+    with counted_queries(many) as queries:
+        handles = [browser.fs.opendir(number) for number in numbers]
+    listings = [list(browser.fs.readdir(handle, 0)) for handle in handles]
+    assert len(queries) == 3
+    assert len(listings[0]) == 2
+    assert listings == [listings[0]] * 3
+
+
+def test_tracks_of_releases_are_read_once_for_all_views(many: Config) -> None:
+    browser = Browser(many)
+    numbers = [
+        browser.stat(f"{path}/!All Tracks").inode for path in ("Artists/Artist 1", "Genres/K-Pop", "Releases")
+    ]
+    with counted_queries(many) as queries:
+        listings = [list(browser.fs.readdir(browser.fs.opendir(number), 0)) for number in numbers]
+    assert [len(listing) for listing in listings] == [20, 100, 100]
+    assert (
+        len([query for query in queries if "FROM tracks AS t" in query]) == 3 - 1
+    )  # the last has nothing new
+
+
+def test_what_is_shared_goes_with_the_last_who_has_it(many: Config) -> None:
+    browser = Browser(many)
+    for path in (f"Releases/{NAME}", "Releases/!All Tracks"):
+        for _ in range(2):
+            number = browser.stat(path).inode
+            with counted_queries(many) as queries:
+                browser.fs.releasedir(browser.fs.opendir(number))
+            assert queries != []
+            browser.fs.forget(number, 1)
+
+
+def test_what_is_shared_is_of_the_version_that_was_seen(many: Config) -> None:
+    browser = Browser(many)
+    assert browser.ls(f"Releases/{NAME}")[0] == "01. Song 1.mp3"
+    everything = browser.ls("Releases/!All Tracks")
+    store(
+        many,
+        release_row(
+            "release 1", title="Title 01", artists={"main": ["Artist 1"]}, genres=["K-Pop"], labels=["Label 1"],
+            tracks=[track_row("track 1-1", "1", title="Another")],
+        ),
+    )  # fmt: skip
+    browser.clock.advance(1)
+    assert browser.ls(f"Labels/Label 1/{NAME}") == ["01. Another.mp3"]
+    assert browser.ls(f"Releases/{NAME}") == ["01. Another.mp3"]
+    assert browser.ls("Labels/Label 1/!All Tracks") == ["Artist - 2020. Title 01 - 01. Another.mp3"]
+    now = browser.ls("Releases/!All Tracks")
+    assert (len(now), len(set(now) - set(everything))) == (99, 1)
+
+
 def test_after_a_retag_one_name_is_made_and_what_does_not_show_it_stays(many: Config) -> None:
     browser = Browser(many)
     for path in ("Releases", "Artists/Artist 1", "Artists/Artist 2", "Labels/Label 9"):

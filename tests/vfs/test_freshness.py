@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 import rosecache
 from rosecache.config import Config
 from rosecache.database import database_path
+from rosecache.model import Release
+from rosefs.vfs import contents
 from rosefs.vfs.contents import ReleasesDirectory
 from rosefs.vfs.directories import Built
 from rosefs.vfs.freshness import INTERVAL
@@ -231,6 +234,33 @@ def test_a_change_while_a_listing_is_built_is_not_lost(c: Config, monkeypatch: p
     monkeypatch.setattr(ReleasesDirectory, "build", build_while_it_changes)
     assert len(browser.releases("Labels/X")) == 2
     assert len(browser.releases("Labels/X")) == 1
+
+
+def test_what_was_read_before_a_change_is_not_shared_after_it(
+    c: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def store_as(title: str) -> None:
+        store(c, release_row("aaa", title=title, labels=["X"], genres=["G"], tracks=[track_row("t")]))
+
+    store_as("Old")
+    browser = Browser(c)
+    browser.stat("Labels/X/!All Tracks")
+    releases_of = contents.releases_of
+
+    def change_after_reading(directory: Any) -> list[Release]:
+        found = releases_of(directory)
+        monkeypatch.setattr(contents, "releases_of", releases_of)
+        store_as("New")
+        browser.clock.advance(1)
+        browser.stat("Genres")  # another request finds the change
+        return found
+
+    monkeypatch.setattr(contents, "releases_of", change_after_reading)
+    (before,) = browser.ls("Labels/X/!All Tracks")
+    (after,) = browser.ls("Genres/G/!All Tracks")
+    assert "Old" in before
+    assert "New" in after
+    assert browser.ls("Labels/X/!All Tracks") == [after]
 
 
 def test_an_open_directory_neither_repeats_nor_loses_entries(c: Config) -> None:

@@ -11,10 +11,11 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rosecache.config import Config
 from rosecache.database import connect, transaction
@@ -312,8 +313,16 @@ def _store(
         return False
     connection.execute(f"DELETE FROM {members_table} WHERE {key_column} = ?", (key,))
     connection.executemany(f"INSERT INTO {members_table} VALUES (?, ?, ?, ?)", new)
+    if known is not None and _newest(shown) <= _newest(dict(known)):
+        # Its cover went, or a file came back from a backup: what it lists changed, but no time of it says so.
+        note_losses(connection, [(kind.name, name)], time.time_ns())
     feed(connection, kind.name, name, "added" if known is None else "changed")
     return True
+
+
+def _newest(columns: Mapping[str, Any]) -> int:
+    newest: int = max(columns["mtime"], columns.get("cover_mtime") or 0)
+    return newest
 
 
 def _evict(c: Config, kind: Kind, name: str) -> bool:

@@ -18,6 +18,7 @@ from rosecache.query.lists import (
     list_collages,
     list_playlists,
 )
+from rosecache.query.times import newest_changes
 from rosecache.update import update_cache, update_cache_for_collages, update_cache_for_playlists
 from tests.support.audio import make_release, set_tags
 from tests.support.library import cached_ids, make_list, release_id_on_disk
@@ -155,6 +156,31 @@ def test_a_broken_list_is_reported_and_left_as_it_is(c: Config, broken: str) -> 
     assert bad.read_text() == broken
     assert len(get_collage_releases(c, "Bad")) == 1
     assert len(get_collage_releases(c, "Good")) == 1
+
+
+def test_whatever_changes_a_list_moves_its_time_on(c: Config) -> None:
+    path, cover = c.playlists_dir / "Shower.toml", c.playlists_dir / "Shower.jpg"
+    backup = c.playlists_dir.parent / "backup"
+    make_list(path, "tracks", "a", "b")
+    shutil.copy2(path, backup)
+    times = []
+
+    def look() -> None:
+        update_cache_for_playlists(c)
+        times.append(newest_changes(c, "playlist")["Shower"])
+
+    look()
+    cover.write_bytes(b"x")
+    look()
+    cover.unlink()
+    look()
+    make_list(path, "tracks", "a")
+    look()
+    shutil.copy2(backup, path)  # with its old time
+    look()
+    assert times == sorted(set(times))
+    look()
+    assert times[-1] == times[-2]
 
 
 def test_lists_come_and_go(c: Config) -> None:
