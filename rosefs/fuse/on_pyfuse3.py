@@ -1,8 +1,8 @@
 """The binding to libfuse 3, by pyfuse3 on trio: translates types and errors, and nothing else.
 
 What is answered from memory is answered on the event loop; what may query or touch a disk runs in worker
-threads, and reads have threads of their own, so that a slow disk stalls nobody but its readers. Directories
-are answered together with the attributes of what is in them (READDIRPLUS).
+threads, and what waits for the music in threads of its own, so that a slow disk stalls nobody but its readers.
+Directories are answered together with the attributes of what is in them (READDIRPLUS).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ T = TypeVar("T")
 
 QUERY_THREADS = 8
 READ_THREADS = 64
+"""For all that may wait for the disk with the music: opening a file on it, too, and asking how full it is."""
 EDIT_THREADS = 16
 """Apart from queries: an edit may wait long for another program that has its release locked."""
 MAX_REQUESTS = 512
@@ -116,7 +117,7 @@ class Handlers(pyfuse3.Operations):
 
     @_handler
     async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
-        numbers = await trio.to_thread.run_sync(self._tree.statfs, limiter=self._queries)
+        numbers = await trio.to_thread.run_sync(self._tree.statfs, limiter=self._reads)
         return fill_statvfs(pyfuse3.StatvfsData(), numbers)
 
     # Directories -----------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ class Handlers(pyfuse3.Operations):
     @_handler
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
         reads = flags & (os.O_ACCMODE | os.O_TRUNC) == os.O_RDONLY
-        limiter = self._queries if reads else self._edits
+        limiter = self._reads if reads else self._edits
         return self._opened(
             inode, await trio.to_thread.run_sync(self._tree.open, inode, flags, limiter=limiter)
         )

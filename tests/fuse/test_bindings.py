@@ -169,17 +169,18 @@ def test_pages_stay_cached_across_opens(mount: Mounted) -> None:
     assert counted(mount.path, CALLS)["read"] == before
 
 
-def test_readers_of_a_slow_disk_delay_nobody_else(tmp_path: Path, binding: str) -> None:
+@pytest.mark.parametrize("at", ["open", "read"])
+def test_readers_of_a_slow_disk_delay_nobody_else(tmp_path: Path, binding: str, at: str) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     slow: dict[str, Content] = {f"slow{number}": b"slow%d" % number for number in range(12)}
-    tree = partial(StallingTree, CONTENT | slow, gate=gate)
+    tree = partial(StallingTree, CONTENT | slow, gate=gate, at=at)
     with (
         ThreadPoolExecutor(len(slow)) as readers,
         mounted(tree, tmp_path, binding) as mount,
     ):
         reads = [readers.submit((mount.path / name).read_bytes) for name in slow]
-        wait_for(lambda: counted(mount.path, CALLS).get("read", 0) >= len(slow))
+        wait_for(lambda: counted(mount.path, CALLS).get(at, 0) >= len(slow))
         assert (mount.path / "song.opus").read_bytes() == SONG
         assert sorted(os.listdir(mount.path / "sub")) == sorted(["file", "b\u00e9\U0001f3b5"])
         assert not any(read.done() for read in reads)

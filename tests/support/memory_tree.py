@@ -236,22 +236,36 @@ class BrokenDiskTree(MemoryTree):
 
 
 class StallingTree(MemoryTree):
-    """A tree whose files starting with ``slow`` are read only once somebody opens a named pipe for writing."""
+    """A tree whose files starting with ``slow`` are read only once somebody opens a named pipe for writing.
+
+    Or opened, with ``at`` being ``open``, as on a disk that has to start first.
+    """
 
     SLOW = b"slow"
 
-    def __init__(self, content: Mapping[str, Content], *, gate: Path) -> None:
+    def __init__(self, content: Mapping[str, Content], *, gate: Path, at: str = "read") -> None:
         super().__init__(content)
         self._gate = gate
+        self._at = at
+
+    def open(self, inode: int, flags: int) -> OpenFile:
+        opened = super().open(inode, flags)
+        if self._at == "open":
+            self._wait_if_slow(super().read(opened.handle, 0, len(self.SLOW)))
+        return opened
 
     def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
         return None
 
     def read(self, handle: int, offset: int, size: int) -> bytes:
         data = super().read(handle, offset, size)
+        if self._at == "read":
+            self._wait_if_slow(data)
+        return data
+
+    def _wait_if_slow(self, data: bytes) -> None:
         if data.startswith(self.SLOW):
             os.close(os.open(self._gate, os.O_RDONLY))
-        return data
 
 
 class LateTree(MemoryTree):
