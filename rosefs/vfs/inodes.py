@@ -43,11 +43,13 @@ class Inode:
         draft: What programs are writing to it, or wrote since somebody opened it; None if nobody did.
         through: The directory in which it was looked up last.
         called: The name under which it was.
+        is_looked_up_again: The kernel was told to look the name up again, before the next try.
         is_member: It was looked up in a collage or a playlist, where writing means something else.
     """
 
     __slots__ = (
-        "called", "draft", "is_member", "lookups", "newest", "node", "number", "opens", "pins", "stamp", "through"
+        "called", "draft", "is_looked_up_again", "is_member", "lookups", "newest", "node", "number", "opens", "pins",
+        "stamp", "through",
     )  # fmt: skip
 
     def __init__(self, number: int, node: Node) -> None:
@@ -61,6 +63,7 @@ class Inode:
         self.draft: Draft | None = None
         self.through: Key | None = None
         self.called = ""
+        self.is_looked_up_again = False
         self.is_member = False
 
 

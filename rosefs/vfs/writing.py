@@ -28,6 +28,7 @@ from rosefs.vfs.errors import (
     NoEntryError,
     NotPermittedError,
     ReadOnlyError,
+    StaleError,
 )
 from rosefs.vfs.gestures import perform, translated
 from rosefs.vfs.handles import FileHandle, SourceContent
@@ -126,7 +127,10 @@ class Writing(Reading):
         self._editing()
         self._freshness.check()
         opened = self._current(inode)
-        self._expect(opened, Operation.TRUNCATE if truncates else Operation.WRITE)
+        if truncates:
+            self._expect_truncation(opened)
+        else:
+            self._expect(opened, Operation.WRITE)
         if reads_only:
             self._truncate(opened, 0, None)
             return self._open_to_read(inode)
@@ -252,6 +256,22 @@ class Writing(Reading):
             raise NotPermittedError(f"{node.key} was never looked up")
         return Request(directory, inode.called or str(node.key), node, changes=changes)
 
+    def _expect_truncation(self, inode: Inode) -> None:
+        """Makes sure that truncating a file is a gesture where it was looked up.
+
+        Of a track that was looked up in a list too, maybe just now, the kernel has to ask twice: told that what
+        it knows is stale, it looks the name up again, and tries once more.
+        """
+        is_answer, inode.is_looked_up_again = inode.is_looked_up_again, False
+        in_list = inode.through is not None and place_of(inode.through) in OF_MEMBERS
+        try:
+            if inode.is_member and not in_list and not is_answer:
+                raise StaleError(f"{inode.called} has another meaning elsewhere")
+            self._expect(inode, Operation.TRUNCATE)
+        except StaleError:
+            inode.is_looked_up_again = True
+            raise
+
     def _expect(self, inode: Inode, operation: Operation) -> None:
         """Makes sure that an operation on a file is a gesture where it was looked up."""
         if not isinstance(inode.node, FileNode):
@@ -312,7 +332,7 @@ class Writing(Reading):
                 raise NotPermittedError(f"{inode.called}: a member is only cut off where it was written to")
             self._expect(inode, Operation.WRITE)
         else:
-            self._expect(inode, Operation.TRUNCATE)
+            self._expect_truncation(inode)
         if draft is not None and draft.writers:
             # Without a handle it may be the second half of an open with O_TRUNC.
             draft.truncate(size, by_opening=handle is None and size == 0)

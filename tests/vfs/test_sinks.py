@@ -475,6 +475,26 @@ def test_bytes_written_over_a_member_are_not_written_to_its_file(copier: Copier)
     assert snapshot(copier.source / "loona") == before
 
 
+def test_looking_elsewhere_meanwhile_does_not_write_to_the_source(copier: Copier) -> None:
+    content = (copier.source / "loona/01.opus").read_bytes()
+    copier.write(f"{PLAYLIST}/x.opus", content)
+    copier.later(10)
+    member, track = f"{PLAYLIST}/1. LOONA - Track 1.opus", f"Releases/{LOONA}/01. Track 1.opus"
+    inode = copier.stat(member).inode
+    assert copier.stat(track).inode == inode
+    with pytest.raises(StaleError):
+        copier.fs.open(inode, os.O_WRONLY | os.O_TRUNC)
+    with pytest.raises(StaleError):
+        copier.fs.open(copier.stat(member).inode, os.O_WRONLY | os.O_TRUNC)
+    assert copier.stat(member).inode != inode
+    copier.stat(member)
+    for looks in ([member, track], [track]):
+        for path in looks:
+            copier.stat(path)
+        copier.overwrite(track, content + b"\0" * len(looks))
+        assert (copier.source / "loona/01.opus").read_bytes() == content + b"\0" * len(looks)
+
+
 def test_a_member_is_cut_off_only_where_it_was_written_to(copier: Copier) -> None:
     copier.write(f"{PLAYLIST}/x.opus", (copier.source / "loona/01.opus").read_bytes())
     copier.later(10)
