@@ -95,7 +95,7 @@ class Handlers:
 
     @_handler
     def listxattr(self, inode: int, ctx: Any) -> Sequence[bytes]:
-        return self._tree.listxattr(inode)
+        return self._ask(self._tree.is_known(inode), self._tree.listxattr, inode)
 
     @_handler
     def statfs(self, ctx: Any) -> Any:

@@ -113,7 +113,7 @@ class Handlers(pyfuse3.Operations):
 
     @_handler
     async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> Sequence[bytes]:
-        return self._tree.listxattr(inode)
+        return await self._ask(self._tree.is_known(inode), self._tree.listxattr, inode)
 
     @_handler
     async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:

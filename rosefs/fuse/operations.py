@@ -109,7 +109,7 @@ class Operations(Protocol):
         """Tells whether an inode can have an extended attribute; programs ask for many that none has."""
 
     def listxattr(self, inode: int) -> list[bytes]:
-        """Returns the names of the extended attributes. From memory."""
+        """Returns the names of the extended attributes. From memory if ``is_known`` says so."""
 
     def is_cheap(self, inode: int) -> bool:
         """Tells whether questions about the names in a directory are answered from memory."""

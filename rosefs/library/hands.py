@@ -25,7 +25,7 @@ from rosefs.library.files import (
     new_version,
     rename_new,
 )
-from rosefs.library.steps import Created, Renamed, Replaced, Restored, Step, Trashed
+from rosefs.library.steps import Adopted, Created, Renamed, Replaced, Restored, Step, Trashed
 
 
 class Hands:
@@ -51,9 +51,9 @@ class Hands:
         with self._doing(Renamed(old=old, new=new, digest=digest_if_file(old))):
             rename_new(old, new)
 
-    def trash(self, path: Path) -> trashing.Trashed:
-        """Puts a file or directory into the trash."""
-        return trashing.trash(path, announce=lambda at: self._about_to(Trashed(at=at)))
+    def trash(self, path: Path, *, original: Path | None = None) -> trashing.Trashed:
+        """Puts a file or directory into the trash; ``original`` is where it comes back to, if not there."""
+        return trashing.trash(path, original=original, announce=lambda at: self._about_to(Trashed(at=at)))
 
     def restore(self, at: trashing.Trashed) -> None:
         """Puts something back from the trash."""
@@ -87,6 +87,15 @@ class Hands:
             if is_ours:  # and only now, since as long as it is there, what is at the path is somebody else's
                 shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+    def adopt(self, path: Path, temporary: Path) -> None:
+        """Gives a directory its name that programs have filled, replacing nothing: FileExistsError."""
+        with self._doing(Adopted(path=path, temporary=temporary)):
+            rename_new(temporary, path)
+
+    def give_back(self, step: Adopted) -> None:
+        """Gives a directory the temporary name that it had, since nobody else has what is in it."""
+        rename_new(step.path, step.temporary)
 
     def replace(self, path: Path, content: Content, *, expected: str | None = None) -> None:
         """Gives a file other content; owner, mode and extended attributes stay. Does nothing if it is the same.
@@ -171,5 +180,7 @@ def take_back(step: Step, hands: Hands, directory: Path) -> None:
             hands.trash(step.at.original)
         case Created():
             hands.discard(step.path)
+        case Adopted():
+            hands.give_back(step)
         case Replaced():
             hands.replace(step.path, step.old_content(directory), expected=step.old_digest)

@@ -7,13 +7,14 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from rosecache.config import Config
 from rosecache.model import Release
 from rosecache.query.releases import releases_where
 from rosecache.tags import is_audio
-from rosecache.temporary import IN_PROGRESS_PREFIX
+from rosecache.temporary import IN_PROGRESS_PREFIX, TEMPORARY_PREFIX
 from rosefs.library.editing import Touched, editing
 from rosefs.library.errors import ImportRefusedError, InvalidNameError
 from rosefs.library.files import Progress, walk
@@ -22,6 +23,11 @@ from rosefs.library.trash import Trashed
 
 _MAX_NAME = 255
 _LISTS = ("!collages", "!playlists")
+
+HOLD = "hold."
+"""Starts, after the temporary prefix, the names of directories that hold files back: no releases."""
+_IMPORT = "import."
+"""Comes before names of releases that could be taken for something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +142,36 @@ def check_release_name(c: Config, name: str) -> str:
 
 def free_names(c: Config, name: str) -> Iterator[str]:
     """Yields the names that nothing in the library has: the plain one, then with numbers."""
-    number = 1
-    while True:
-        candidate = name if number == 1 else _cut(name, f" [{number}]")
-        if not any(
-            os.path.lexists(path) for path in (c.music_source_dir / candidate, temporary_path(c, candidate))
-        ):
+    for candidate in numbered(name):
+        paths = (c.music_source_dir / candidate, temporary_path(c, candidate), arriving_path(c, candidate))
+        if not any(map(os.path.lexists, paths)):
             yield candidate
-        number += 1
+
+
+def numbered(name: str) -> Iterator[str]:
+    """Yields a name, then the name with 2, 3 …, shortened to fit."""
+    yield name
+    yield from (_cut(name, f" [{number}]") for number in count(2))
 
 
 def temporary_path(c: Config, name: str) -> Path:
     """Returns where a release of a name is while it is being copied."""
     return c.music_source_dir / (IN_PROGRESS_PREFIX + _cut(name, "", _MAX_NAME - len(IN_PROGRESS_PREFIX)))
+
+
+def arriving_path(c: Config, name: str) -> Path:
+    """Returns where a release of a name is while programs fill it."""
+    if name.startswith((HOLD, _IMPORT)):
+        name = _IMPORT + name
+    return c.music_source_dir / (TEMPORARY_PREFIX + _cut(name, "", _MAX_NAME - len(TEMPORARY_PREFIX)))
+
+
+def arriving_name(directory: str) -> str | None:
+    """Returns the name that a directory has as a release which programs fill; None if it is no such directory."""
+    if not directory.startswith(TEMPORARY_PREFIX):
+        return None
+    name = directory.removeprefix(TEMPORARY_PREFIX)
+    return None if name.startswith(HOLD) else name.removeprefix(_IMPORT) or None
 
 
 def _cut(name: str, ending: str, room: int = _MAX_NAME) -> str:

@@ -15,6 +15,7 @@ from rosefs.library.errors import JournalError
 from rosefs.library.files import CHUNK
 from rosefs.library.hands import Hands, take_back
 from rosefs.library.steps import (
+    Adopted,
     Cancelled,
     Created,
     Done,
@@ -54,8 +55,12 @@ class Edit(Hands):
         """Puts into the trash what an edit that is taken back had created."""
         self.trash(path)
 
-    def trash(self, path: Path) -> InTrash:
-        at = super().trash(path)
+    def give_back(self, step: Adopted) -> None:
+        """Puts a directory into the trash that programs had filled."""
+        self.trash(step.path)
+
+    def trash(self, path: Path, *, original: Path | None = None) -> InTrash:
+        at = super().trash(path, original=original)
         self._commit()
         return at
 

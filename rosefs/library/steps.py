@@ -68,6 +68,13 @@ class Created(Line, frozen=True, kw_only=True):
     """Where a directory is while it is not whole."""
 
 
+class Adopted(Line, frozen=True, kw_only=True):
+    """A directory that programs had filled under a temporary path got its name; nobody else has what is in it."""
+
+    path: Path
+    temporary: Path
+
+
 class Replaced(Line, frozen=True, kw_only=True):
     """A file got other content; only what differs between the ends that old and new share is kept of the old."""
 
@@ -102,7 +109,7 @@ class Done(Line, frozen=True, kw_only=True):
     """The last line: every step was done."""
 
 
-Step = Renamed | Trashed | Restored | Created | Replaced
+Step = Renamed | Trashed | Restored | Created | Adopted | Replaced
 _AnyLine = Header | Step | Cancelled | Done
 
 
@@ -141,7 +148,7 @@ def paths_of(step: Step) -> tuple[Path, ...]:
             return (step.old, step.new)
         case Trashed() | Restored():
             return (step.at.original,)
-        case Created() | Replaced():
+        case Created() | Adopted() | Replaced():
             return (step.path,)
 
 
@@ -175,6 +182,8 @@ def was_done(step: Step) -> bool | None:
             in_making = step.temporary is not None and os.path.lexists(step.temporary)
             undone = in_making or not os.path.lexists(step.path)
             done = not undone and digest_if_file(step.path) == step.digest
+        case Adopted():
+            done, undone = os.path.lexists(step.path), os.path.lexists(step.temporary)
         case Replaced():
             file = Path(os.path.realpath(step.path))
             digest = digest_of(file) if os.path.lexists(file) else None

@@ -50,12 +50,17 @@ def _ignore(trashed: Trashed) -> None:
 
 
 def trash(
-    path: Path, *, announce: Callable[[Trashed], None] = _ignore, clock: Callable[[], float] = time.time
+    path: Path,
+    *,
+    original: Path | None = None,
+    announce: Callable[[Trashed], None] = _ignore,
+    clock: Callable[[], float] = time.time,
 ) -> Trashed:
     """Puts a file, a link or a directory into the trash of its volume.
 
     Args:
         path: What to delete. A link is itself deleted, not what it leads to.
+        original: Where it is to come back to, on the same volume, if not to where it is.
         announce: Told where the thing will be, before each attempt to move it there.
         clock: The time, in seconds since the epoch.
 
@@ -63,6 +68,7 @@ def trash(
         TrashError: It is not there, or there is no trash for it; nothing was deleted.
     """
     path = Path(os.path.realpath(path.parent)) / path.name
+    home = path if original is None else Path(os.path.realpath(original.parent)) / original.name
     tried: list[str] = []
     try:
         status = os.lstat(path)
@@ -70,11 +76,11 @@ def trash(
             raise TrashError(path, "a file system is mounted here; unmount it first", errno.EBUSY)
         for place in _places(path, status, tried):
             try:
-                reserved = _reserve(place, path, clock())
+                reserved = _reserve(place, home, clock())
             except OSError as error:
                 tried.append(f"{place.directory}: {error.strerror}")
                 continue
-            if _move(reserved, announce):
+            if _move(path, reserved, announce):
                 return reserved
             tried.append(f"{place.directory}: is on another volume")
     except OSError as error:
@@ -129,12 +135,12 @@ def problem_of(trashed: Trashed) -> str | None:
     return None if info == trashed.info else f"is no longer in the trash, at {trashed.files_path}"
 
 
-def _move(reserved: Trashed, announce: Callable[[Trashed], None]) -> bool:
+def _move(path: Path, reserved: Trashed, announce: Callable[[Trashed], None]) -> bool:
     """Carries out a deletion. Returns False, with the reservation undone, if the trash is on another volume."""
     moved = False
     try:
         announce(reserved)
-        rename_new(reserved.original, reserved.files_path)
+        rename_new(path, reserved.files_path)
         moved = True
     except OSError as error:
         if error.errno != errno.EXDEV:

@@ -22,6 +22,7 @@ from rosefs.library.hands import take_back
 from rosefs.library.journal import Entry, Journal
 from rosefs.library.making import remove_entry
 from rosefs.library.steps import (
+    Adopted,
     Created,
     Renamed,
     Replaced,
@@ -271,6 +272,9 @@ def _check(entry: Entry, steps: list[Step]) -> None:
                 plan.remove(step.at.original)
             case Created():
                 plan.expect(step.path, step.digest)
+                plan.remove(step.path)
+            case Adopted():
+                plan.expect(step.path, None)
                 plan.remove(step.path)
             case Replaced():
                 plan.expect(step.path, step.new_digest, follow=True)

@@ -154,6 +154,16 @@ class Directory(ABC):
         """Tells whether any of the releases is listed, or may be by a listing that is being built."""
         return self._listing is None or not self._listing.members.isdisjoint(release_ids)
 
+    def bind(self, names: Mapping[str, Key], seconds: float) -> None:
+        """Has names that are not listed lead to something for a while, and nothing else get them."""
+        with self._lock:
+            self._memory.update({}, names.items(), self.context.clock() + seconds)
+
+    def unbind(self, name: str) -> None:
+        """Takes back :meth:`bind`."""
+        with self._lock:
+            self._memory.release(name)
+
     def drop(self) -> None:
         """Has the listing built anew when it is needed again."""
         self._valid_from = self.context.versions.generation

@@ -15,10 +15,11 @@ from uuid6 import uuid7
 
 from rosecache.config import Config
 from rosefs.library.journal import Journal
+from rosefs.vfs.arrivals import Arrivals
 from rosefs.vfs.errors import InvalidRequestError, NotPermittedError
 from rosefs.vfs.later import Later
 from rosefs.vfs.model import Changes
-from rosefs.vfs.nodes import Key, Node
+from rosefs.vfs.nodes import ARRIVAL, Key, Node
 from rosefs.vfs.overlay import Overlay
 from rosefs.vfs.places import Place, is_ghost, place_of
 from rosefs.vfs.sinks import Sinks
@@ -54,6 +55,7 @@ class Request:
         to: The new name, of a rename.
         new: What a release is to be marked as.
         changes: The attributes to set; None to ask only whether they may be.
+        mode: The permissions of a new file.
     """
 
     directory: Key
@@ -62,11 +64,13 @@ class Request:
     to: Request | None = None
     new: bool = False
     changes: Changes | None = None
+    mode: int = 0o644
 
     @property
     def place(self) -> Place:
-        """What kind of directory holds the name; of something just copied in, that it is that."""
-        return Place.SINK if self.node is not None and is_ghost(self.node.key) else place_of(self.directory)
+        """What kind of directory holds the name; of what is not in the library yet, that it is that."""
+        is_new = self.node is not None and (is_ghost(self.node.key) or self.node.key.space == ARRIVAL)
+        return place_of(self.node.key if self.node is not None and is_new else self.directory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Edits:
         clock: Seconds, from any start.
         look: Has the tree notice what changed in the cache.
         refusing: Devices that are known not to answer from the page cache alone.
+        arrivals: The releases that programs fill.
         emptied: Releases without tracks that stay until their directory is removed, with what is hidden of them.
         lists_before: What a collage's or playlist's file held before members were removed, by its path, and until
             when that counts as one gesture.
@@ -100,6 +105,7 @@ class Edits:
     look: Callable[[], None]
     refusing: set[int]
     sinks: Sinks
+    arrivals: Arrivals
     emptied: dict[str, set[Key]] = field(default_factory=dict)
     lists_before: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     list_locks: dict[str, threading.Lock] = field(default_factory=dict)

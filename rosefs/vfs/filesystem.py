@@ -18,11 +18,11 @@ from rosefs.vfs.errors import (
     NotADirectoryFsError,
     NotSupportedError,
 )
+from rosefs.vfs.filling import Filling
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.model import Attributes
-from rosefs.vfs.nodes import DirectoryNode, FileNode
+from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, FileNode
 from rosefs.vfs.release_gestures import removes_file
-from rosefs.vfs.sinking import Sinking
 from rosefs.vfs.writing import missing
 
 _NEW = b"user.rosefs.new"
@@ -30,19 +30,24 @@ _TRUTH = {b"true": True, b"false": False}
 _RENAME_NOREPLACE = 1
 
 
-class FileSystem(Sinking):
+class FileSystem(Filling):
     """A mounted library."""
 
     def mkdir(self, parent: int, name: bytes) -> Attributes:
         """Makes a directory, and counts a lookup of it."""
-        directory = self._directory(parent)
-        made = perform(self._editing(), Operation.MKDIR, self._request(directory, name))
-        if made is None:
-            raise NoEntryError(os.fsdecode(name))
-        return self._attributes(self._inodes.remember(made), directory.key)
+        with self._settled(parent):
+            directory = self._directory(parent)
+            made = perform(self._editing(), Operation.MKDIR, self._request(directory, name))
+            if made is None:
+                raise NoEntryError(os.fsdecode(name))
+            return self._attributes(self._inodes.remember(made), directory.key)
 
     def unlink(self, parent: int, name: bytes) -> None:
         """Removes a file's name. Raises NoEntryError, IsADirectoryFsError, or what the gesture does."""
+        with self._settled(parent):
+            self._unlink(parent, name)
+
+    def _unlink(self, parent: int, name: bytes) -> None:
         request = self._request(self._directory(parent), name)
         node = request.node
         if not isinstance(node, FileNode):
@@ -58,13 +63,18 @@ class FileSystem(Sinking):
 
     def rmdir(self, parent: int, name: bytes) -> None:
         """Removes a directory. Raises NoEntryError, NotADirectoryFsError, or what the gesture does."""
-        request = self._request(self._directory(parent), name)
-        if not isinstance(request.node, DirectoryNode):
-            raise missing(name) if request.node is None else NotADirectoryFsError(request.name)
-        perform(self._editing(), Operation.RMDIR, request)
+        with self._settled(parent):
+            request = self._request(self._directory(parent), name)
+            if not isinstance(request.node, DirectoryNode):
+                raise missing(name) if request.node is None else NotADirectoryFsError(request.name)
+            perform(self._editing(), Operation.RMDIR, request)
 
     def rename(self, parent: int, name: bytes, to_parent: int, to_name: bytes, flags: int) -> None:
         """Renames something; ``flags`` are those of renameat2(2)."""
+        with self._settled(parent), self._settled(to_parent):
+            self._rename(parent, name, to_parent, to_name, flags)
+
+    def _rename(self, parent: int, name: bytes, to_parent: int, to_name: bytes, flags: int) -> None:
         to = self._request(self._directory(to_parent), to_name)
         request = self._request(self._directory(parent), name, to=to)
         edits = self._editing()
@@ -83,8 +93,12 @@ class FileSystem(Sinking):
             perform(edits, Operation.RENAME, request)
 
     def setxattr(self, inode: int, name: bytes, value: bytes) -> None:
-        """Sets an extended attribute. Raises NotSupportedError for all but one."""
+        """Sets an extended attribute. Raises NotSupportedError for all but one, of what is no import."""
         edits = self._editing()
+        with self._settled(inode) as node:
+            if node.key.space == ARRIVAL:
+                self._set_arriving_xattr(node, name, value)
+                return
         node = self._current(inode).node
         if name != _NEW or not isinstance(node, DirectoryNode) or not node.release_id:
             raise NotSupportedError(os.fsdecode(name))
@@ -94,6 +108,10 @@ class FileSystem(Sinking):
         perform(edits, Operation.SET_NEW, request)
 
     def removexattr(self, inode: int, name: bytes) -> None:
-        """Refuses to remove an extended attribute."""
+        """Refuses to remove an extended attribute, but of an import."""
         self._editing()
+        with self._settled(inode) as node:
+            if node.key.space == ARRIVAL:
+                self._set_arriving_xattr(node, name, None)
+                return
         raise NotSupportedError(os.fsdecode(name))

@@ -1,8 +1,8 @@
 """What each write operation means in each kind of place: one table, from operation and place to a handler.
 
 What is not in the table is refused and changes nothing. The handlers are in ``release_gestures``,
-``list_gestures`` and ``sink_gestures``; they call the edits of ``rosefs.library``, which take locks, note what they
-do in the journal, and bring the cache up to date before they return.
+``list_gestures``, ``sink_gestures`` and ``arrival_gestures``; they call the edits of ``rosefs.library``, which take
+locks, note what they do in the journal, and bring the cache up to date before they return.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rosefs.library.errors import (
     NotFoundError,
     TrashError,
 )
-from rosefs.vfs import list_gestures, release_gestures, sink_gestures
+from rosefs.vfs import arrival_gestures, list_gestures, release_gestures, sink_gestures
 from rosefs.vfs.edits import Edits, Handler, Operation, Request
 from rosefs.vfs.errors import (
     BusyError,
@@ -80,6 +80,14 @@ GESTURES: Mapping[tuple[Operation, Place], Handler] = {
     (Operation.RENAME, Place.COLLAGE): list_gestures.move_member,
     (Operation.RENAME, Place.PLAYLIST): list_gestures.move_member,
     (Operation.RENAME, Place.SINK): sink_gestures.rename,
+    (Operation.MKDIR, Place.RELEASES): arrival_gestures.begin,
+    (Operation.MKDIR, Place.ARRIVAL): arrival_gestures.make_directory,
+    (Operation.CREATE, Place.ARRIVAL): arrival_gestures.create,
+    (Operation.WRITE, Place.ARRIVAL): arrival_gestures.expect_open,
+    (Operation.SET_ATTRIBUTES, Place.ARRIVAL): arrival_gestures.set_attributes,
+    (Operation.UNLINK, Place.ARRIVAL): arrival_gestures.remove_file,
+    (Operation.RMDIR, Place.ARRIVAL): arrival_gestures.remove_directory,
+    (Operation.RENAME, Place.ARRIVAL): arrival_gestures.rename,
 }
 """Every gesture. The place is the directory that holds the name, of a rename the old one; of something that was just
 copied into a collage or a playlist, it is ``SINK``, wherever that is."""

@@ -155,6 +155,22 @@ class Inodes:
             inode.stamp = stamp
             return last == stamp
 
+    def adopt(self, old: Key, node: Node) -> Inode | None:
+        """Has what something became keep its number, so that a program that stands in a directory stays there.
+
+        Returns what is known of the number, if somebody knows it.
+        """
+        with self._lock:
+            number = self.number_of(old)
+            given = self.number_of(node.key)
+            if given != number:
+                self._reserved[given] = Key("replaced", str(given), "")
+                self._move(node.key, number)
+            inode = self._known.get(number)
+            if inode is not None:
+                inode.node = node
+            return inode
+
     def opened_draft(self, inode: Inode) -> None:
         """Counts an open file of an inode that is being written to: all its handles share what is written."""
         with self._lock:

@@ -160,6 +160,10 @@ class NameMemory:
         for name in [name for name in self._retired if name in listed]:
             del self._retired[name]
 
+    def release(self, name: str) -> None:
+        """Lets go of a name."""
+        self._retired.pop(name, None)
+
 
 class _Taken(Container[str]):
     """The names that one thing in a directory cannot have."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from rosefs.vfs.nodes import ALL_TRACKS, GHOST, GHOSTS, ROOT_KEY, Key
+from rosefs.vfs.nodes import ALL_TRACKS, ARRIVAL, GHOST, GHOSTS, ROOT_KEY, Key
 from rosefs.vfs.views import VIEWS
 
 
@@ -35,6 +35,8 @@ class Place(Enum):
     """The flat directory of a collage's tracks."""
     SINK = auto()
     """A directory that was just copied into a collage; also where anything just copied in is concerned."""
+    ARRIVAL = auto()
+    """A release that programs fill, or a directory in it."""
 
 
 OF_MEMBERS = frozenset((Place.PLAYLIST, Place.COLLAGE_RELEASE, Place.COLLAGE_TRACKS))
@@ -52,6 +54,8 @@ def place_of(directory: Key) -> Place:
         return Place.TOP
     if is_ghost(directory):
         return Place.SINK
+    if directory.space == ARRIVAL:
+        return Place.ARRIVAL
     view = VIEWS[directory.space]
     if not directory.value and view.values is not None:
         return {"collages": Place.COLLAGES, "playlists": Place.PLAYLISTS}.get(view.key, Place.VALUES)

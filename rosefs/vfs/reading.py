@@ -78,9 +78,9 @@ class Reading:
         self._freshness.check()
         directory = self._directory(parent)
         if name == b".":
-            found = self._tree.current(directory)
+            found = self._fresh(directory)
         elif name == b"..":
-            found = self._tree.parent(directory)
+            found = self._parent(directory)
         else:
             found = self._find(directory, name)
         inode = self._inodes.remember(found)
@@ -128,12 +128,8 @@ class Reading:
             NotADirectoryFsError: It is a file.
         """
         self._freshness.check()
-        node = self._tree.current(self._directory(inode))
+        node = self._fresh(self._directory(inode))
         return self._handles.add(DirectoryHandle(node.key, self._shown(node.key)))
-
-    def _shown(self, directory: Key) -> Listing:
-        listing = self._tree.directory(directory).entries()
-        return self._overlay.shown(directory, listing, self._release_of(directory))
 
     def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
         """Yields the entries after an offset, 0 for all, without ``.`` and ``..``.
@@ -147,7 +143,7 @@ class Reading:
             inode = self._inodes.pin(self._tree.listed(node), opened.pinned)
             if inode.through is None:
                 inode.through, inode.called = opened.directory, name
-            yield DirectoryEntry(name.encode(), self._attributes(inode, opened.directory), index + 1)
+            yield DirectoryEntry(os.fsencode(name), self._attributes(inode, opened.directory), index + 1)
 
     def releasedir(self, handle: int) -> None:
         """Closes a directory."""
@@ -235,6 +231,15 @@ class Reading:
         if not isinstance(node, DirectoryNode):
             raise NotADirectoryFsError(f"{node.key} is a file")
         return node
+
+    def _shown(self, directory: Key) -> Listing:
+        """Returns what a directory lists now. Raises NoEntryError if it is gone."""
+        listing = self._tree.directory(directory).entries()
+        return self._overlay.shown(directory, listing, self._release_of(directory))
+
+    def _parent(self, directory: DirectoryNode) -> Node:
+        """Returns the directory that lists a directory. Raises NoEntryError if it is gone."""
+        return self._tree.parent(directory)
 
     def _find(self, directory: DirectoryNode, name: bytes) -> Node:
         try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from rosecache.config import Config
 from rosefs.library.journal import Journal
 from rosefs.settings import VfsSettings
+from rosefs.vfs.arrivals import Arrivals
 from rosefs.vfs.drafts import Draft, refused
 from rosefs.vfs.edits import Edits, Operation, Request
 from rosefs.vfs.errors import (
@@ -35,7 +36,7 @@ from rosefs.vfs.handles import FileHandle, SourceContent
 from rosefs.vfs.inodes import Inode
 from rosefs.vfs.later import Later
 from rosefs.vfs.model import Appearance, Attributes, Changes, Kernel, NoKernel, OpenFile
-from rosefs.vfs.nodes import DirectoryNode, FileNode, Node
+from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, FileNode, Node
 from rosefs.vfs.places import OF_MEMBERS, place_of
 from rosefs.vfs.reading import Reading
 from rosefs.vfs.release_gestures import save
@@ -78,6 +79,7 @@ class Writing(Reading):
                 c, journal, self._tree, self._overlay, self._later, clock,
                 self._freshness.look, self._handles.refusing_devices,
                 Sinks(c, self._tree, self._later, clock),
+                Arrivals(clock, self._tree.current),
             )  # fmt: skip
 
     def connect(self, kernel: Kernel) -> None:
@@ -238,10 +240,12 @@ class Writing(Reading):
     def _request(self, directory: DirectoryNode, name: bytes, *, to: Request | None = None) -> Request:
         self._editing()
         self._freshness.check()
-        try:
-            text = name.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidRequestError(f"{os.fsdecode(name)!r} is not UTF-8") from error
+        text = os.fsdecode(name)
+        if not text.isascii() and directory.key.space != ARRIVAL:  # where names are those of the disk
+            try:
+                text = name.decode()
+            except UnicodeDecodeError as error:
+                raise InvalidRequestError(f"{text!r} is not UTF-8") from error
         node: Node | None
         try:
             node = self._find(directory, name)

@@ -62,9 +62,11 @@ class LibraryTree:
     def __call__(self) -> Operations:
         journal = None if self.state_dir is None else Journal(self.state_dir)
         if self.clock is None:
-            return FileSystem(self.c, self.settings, journal=journal)
-        tree = FileSystem(self.c, self.settings, journal=journal, clock=self.clock)
-        self.clock.follow(tree.run_due)
+            tree = FileSystem(self.c, self.settings, journal=journal)
+        else:
+            tree = FileSystem(self.c, self.settings, journal=journal, clock=self.clock)
+            self.clock.follow(tree.run_due)
+        tree.recover()
         return tree
 
 
