@@ -40,8 +40,6 @@ def begin(edits: Edits, request: Request) -> Node:
     if request.directory != RELEASES:
         raise NotPermittedError(f"{request.name}: releases are copied into the directory of all releases")
     check_new_name(request.name)
-    if request.node is not None:
-        raise ExistsError(request.name)
     on_disk = library.begin(edits.c, request.name)
     try:
         arrival = edits.arrivals.add(request.name, on_disk)
@@ -83,8 +81,11 @@ def _check(name: str) -> None:
         raise NotPermittedError(f"{name}: nothing may be called so here")
 
 
-def _entry(edits: Edits, node: Node | None) -> tuple[Arrival, Entry]:
+def _entry(edits: Edits, request: Request) -> tuple[Arrival, Entry]:
+    node = request.node
     assert node is not None
+    if node.key.space != ARRIVAL:
+        raise NotPermittedError(f"{request.name} is a file of a release by now")
     return edits.arrivals.entry(node.key)
 
 
@@ -114,12 +115,12 @@ def create(edits: Edits, request: Request) -> Node:
 
 def expect_open(edits: Edits, request: Request) -> None:
     """Makes sure that a file is still being written to the disk as it is. Raises NotPermittedError."""
-    _expect_open(_entry(edits, request.node)[0])
+    _expect_open(_entry(edits, request)[0])
 
 
 def set_attributes(edits: Edits, request: Request) -> None:
     """Sets size, owner, permissions and times of a file or directory."""
-    arrival, entry = _entry(edits, request.node)
+    arrival, entry = _entry(edits, request)
     changes = request.changes
     with arrival.lock:
         _expect_open(arrival)
@@ -154,7 +155,7 @@ def _truncate(entry: Entry, place: Path | int, size: int) -> None:
 
 def rename(edits: Edits, request: Request) -> None:
     """Renames within a release that is being filled, or that release itself."""
-    arrival, entry = _entry(edits, request.node)
+    arrival, entry = _entry(edits, request)
     to = request.to
     assert to is not None
     if entry.folder is None:
@@ -202,7 +203,7 @@ def remove_file(edits: Edits, request: Request) -> None:
 
     The trash has it as a file of the release to be, and puts it back there.
     """
-    arrival, entry = _entry(edits, request.node)
+    arrival, entry = _entry(edits, request)
     with arrival.lock:
         _expect_open(arrival)
         path = arrival.on_disk.path / arrival.relative(entry)
@@ -222,7 +223,7 @@ def _home(edits: Edits, arrival: Arrival) -> Path:
 
 def remove_directory(edits: Edits, request: Request) -> None:
     """Removes an empty directory, or a release that is being filled and has nothing in it."""
-    arrival, entry = _entry(edits, request.node)
+    arrival, entry = _entry(edits, request)
     with edits.arrivals.changing(entry.key), arrival.lock:
         _expect_open(arrival)
         if not isinstance(entry, Folder) or entry.children:

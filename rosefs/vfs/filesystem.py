@@ -37,7 +37,10 @@ class FileSystem(Filling):
         """Makes a directory, and counts a lookup of it."""
         with self._settled(parent):
             directory = self._directory(parent)
-            made = perform(self._editing(), Operation.MKDIR, self._request(directory, name))
+            request = self._request(directory, name)
+            if request.node is not None:
+                raise ExistsError(request.name)
+            made = perform(self._editing(), Operation.MKDIR, request)
             if made is None:
                 raise NoEntryError(os.fsdecode(name))
             return self._attributes(self._inodes.remember(made), directory.key)

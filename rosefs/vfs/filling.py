@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rosecache.config import Config
@@ -18,8 +19,8 @@ from rosecache.tags.journal import write_all
 from rosefs.library.arrivals import recover
 from rosefs.library.journal import Journal
 from rosefs.settings import VfsSettings
-from rosefs.vfs.arrivals import Arrivals
-from rosefs.vfs.arriving import Arrival, ArrivingDirectory, ArrivingFile, Entry, attributes_of
+from rosefs.vfs.arrivals import RELEASES, Arrivals
+from rosefs.vfs.arriving import Arrival, ArrivingDirectory, ArrivingFile, Entry, State, attributes_of
 from rosefs.vfs.completing import Completion
 from rosefs.vfs.directories import Listing
 from rosefs.vfs.drafts import refused
@@ -273,6 +274,13 @@ class Filling(Sinking):
             perform(self._editing(), Operation.SET_ATTRIBUTES, request)
             return self._attributes(self._current(inode))
 
+    def _request_of(self, inode: Inode, changes: Changes | None = None) -> Request:
+        request = super()._request_of(inode, changes)
+        if request.directory.space == ARRIVAL and inode.node.key.space != ARRIVAL:
+            # Looked up by a name of before it was a file of a release.
+            return replace(request, directory=Key(RELEASES.space, "", inode.node.release_id))
+        return request
+
     # Extended attributes --------------------------------------------------------------------------------
 
     def has_attribute(self, inode: int, name: bytes) -> bool:
@@ -306,7 +314,7 @@ class Filling(Sinking):
     def _set_arriving_xattr(self, node: Node, name: bytes, value: bytes | None) -> None:
         """Sets or, for None, removes an attribute on the disk, as far as it takes such attributes."""
         arrival, entry = self._arrivals.entry(node.key)
-        if not _is_passed_on(name):
+        if not _is_passed_on(name) or arrival.state is State.DONE:
             raise NotSupportedError(os.fsdecode(name))
         with arrival.lock, refused(Path(entry.name)):
             try:
@@ -329,7 +337,7 @@ class Filling(Sinking):
         if node.key.space != ARRIVAL:
             return None
         arrival, entry = self._arrivals.entry(node.key)
-        return arrival.place_of(entry)
+        return None if arrival.state is State.DONE else arrival.place_of(entry)
 
 
 def _is_passed_on(name: bytes) -> bool:
