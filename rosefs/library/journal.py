@@ -166,6 +166,15 @@ class Journal:
             each for each in reversed(self._ids()) if not self._is_whole(each) and not self.is_alive(each)
         ]
 
+    def settle(self, identifier: str) -> None:
+        """Notes of an abandoned edit that everything was done. Raises OSError."""
+        with open(self.directory / f"{identifier}{SUFFIX}", "r+b") as file:
+            file.seek(file.read().rfind(b"\n") + 1)  # its last line may be cut off
+            file.truncate()
+            file.write(_LAST_LINE)
+            file.flush()
+            os.fsync(file.fileno())
+
     def _is_whole(self, identifier: str) -> bool:
         try:
             with open(self.directory / f"{identifier}{SUFFIX}", "rb", buffering=0) as file:

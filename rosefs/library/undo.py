@@ -75,6 +75,8 @@ def undo(c: Config, journal: Journal, identifier: str | None = None) -> Undone:
 def recover(c: Config, journal: Journal) -> list[Undone | RosecacheError | OSError]:
     """Takes back every edit whose program was killed before it had finished; of its group, no other one.
 
+    What programs had copied to a mount, and got its name, stays.
+
     Returns:
         For each such edit what became of it: some may have to be left as they are, with the error that says why.
 
@@ -89,6 +91,9 @@ def recover(c: Config, journal: Journal) -> list[Undone | RosecacheError | OSErr
         for entry in journal.history():
             if entry.id in abandoned and not entry.finished and not entry.undone:
                 try:
+                    if any(isinstance(step, Adopted) and was_done(step) for step in entry.steps):
+                        journal.settle(entry.id)  # nobody else has what is in there, and nothing is missing
+                        continue
                     outcomes.append(_undo(c, journal, entry, [entry]))
                 except (RosecacheError, OSError) as error:
                     outcomes.append(error)

@@ -15,8 +15,8 @@ from rosecache.config import Config
 from rosecache.query.releases import list_releases
 from rosecache.update import update_cache
 from rosefs.library import arrivals as on_disk
+from rosefs.library import undo as undoing
 from rosefs.library.journal import Journal
-from rosefs.library.undo import undo
 from rosefs.vfs.errors import (
     ExistsError,
     InvalidRequestError,
@@ -314,7 +314,7 @@ def test_what_is_removed_goes_to_the_trash_and_temporary_files_do_not(
     assert copier.ls(ALBUM) == ["01.opus", "Disc 2"]
     assert in_trash(tmp_path) == ["booklet.pdf"]
     copier.later(5)
-    undo(copier.c, copier.journal, copier.journal.history()[1].id)
+    undoing.undo(copier.c, copier.journal, copier.journal.history()[1].id)
     assert (copier.source / "An Album/booklet.pdf").read_bytes() == b"%PDF"
     check_cache(copier.c)
 
@@ -334,7 +334,7 @@ def test_all_of_it_is_removed_and_undo_makes_a_release_of_it(
     assert copier.in_progress() == []
     assert len(in_trash(tmp_path)) == 5
     copier.later(5)
-    undo(copier.c, copier.journal)
+    undoing.undo(copier.c, copier.journal)
     found = {
         path: data for path, data in snapshot(copier.source / "An Album").items() if ".rose." not in path
     }
@@ -374,7 +374,7 @@ def test_left_alone_for_five_seconds_it_is_a_release(copier: Copier, album: Path
     ]  # fmt: skip
     assert copier.journal.history()[0].title == "import An Album"
     check_cache(copier.c)
-    undo(copier.c, copier.journal)
+    undoing.undo(copier.c, copier.journal)
     assert not (copier.source / "An Album").exists()
     assert len(list_releases(copier.c)) == 3
 
@@ -604,6 +604,21 @@ def test_what_a_crash_left_is_completed_at_the_next_start(
     (copier.source / ".in-progress.rosefs.hold.x").rmdir()
     check_cache(copier.c)
     other.fs.close()
+
+
+@pytest.mark.parametrize("line", ["whole", "half"])
+def test_a_kill_between_the_name_and_the_end_of_the_edit(copier: Copier, album: Path, line: str) -> None:
+    copier.copy(album, ALBUM)
+    copier.later(5)
+    (written,) = copier.journal.directory.glob("*.jsonl")
+    data = written.read_bytes()
+    written.write_bytes(data[: data[:-1].rindex(b"\n") + (1 if line == "whole" else 5)])
+    assert not copier.journal.history()[0].finished
+    assert undoing.recover(copier.c, copier.journal) == []
+    assert copier.journal.history()[0].finished
+    assert (copier.source / "An Album/01.opus").exists()
+    undoing.undo(copier.c, copier.journal)
+    assert not (copier.source / "An Album").exists()
 
 
 @pytest.mark.expects_log("An Album was being imported and cannot be completed")
