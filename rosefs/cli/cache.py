@@ -9,6 +9,8 @@ from rosefs.cli.output import clean, write_json
 from rosefs.cli.settings_check import refuse_bad_templates
 from rosefs.cli.state import State, pass_state
 from rosefs.cli.updating import update
+from rosefs.library.arrivals import recover
+from rosefs.library.journal import Journal
 
 
 @click.group()
@@ -30,6 +32,7 @@ def update_command(state: State, force: bool, yes: bool, json_output: bool) -> N
     if c.rename_source_files:
         refuse_bad_templates(c, state.used_config_path)
     report = update(c, force=force, yes=yes)
+    recover(c, Journal(state.settings().state_dir))
     if json_output:
         write_json(report.as_json())
     else:

@@ -49,8 +49,11 @@ class Arriving:
         with suppress(OSError):  # where nothing can be locked
             fcntl.flock(self.descriptor, fcntl.LOCK_UN)
 
-    def __del__(self) -> None:
-        os.close(self.descriptor)  # whoever has this object may be on the way to a file by it
+    def close(self) -> None:
+        """Lets go of the directory, and lets others at it."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 def begin(c: Config, name: str) -> Arriving:
@@ -181,12 +184,15 @@ def _recover(c: Config, journal: Journal, path: Path, name: str) -> list[Path]:
     arriving = _claim(path, name)
     if arriving is None:
         return []
-    if not any(path.iterdir()):
-        path.rmdir()
-        return []
-    finish(path)
-    complete(c, journal, arriving)
-    return [arriving.path]
+    try:
+        if not any(path.iterdir()):
+            path.rmdir()
+            return []
+        finish(path)
+        complete(c, journal, arriving)
+        return [arriving.path]
+    finally:
+        arriving.close()
 
 
 def _claim(path: Path, name: str) -> Arriving | None:

@@ -45,6 +45,7 @@ def begin(edits: Edits, request: Request) -> Node:
         arrival = edits.arrivals.add(request.name, on_disk)
     except ExistsError:
         on_disk.path.rmdir()
+        on_disk.close()
         raise
     _bind(edits, arrival)
     return arrival.node_of(arrival.root)
@@ -242,6 +243,5 @@ def remove_directory(edits: Edits, request: Request) -> None:
         arrival.remove(entry)
         if entry.folder is not None:
             return
-        arrival.on_disk.unlock()
     edits.tree.directory(RELEASES).unbind(bound_name(arrival.name))
     edits.arrivals.end(arrival, lasting=False)

@@ -37,6 +37,7 @@ class Arrivals:
         self._lock = threading.Lock()
         self._by_token: dict[str, Arrival] = {}
         self._shown: dict[str, Arrival] = {}
+        self._by_release: dict[Key, Arrival] = {}
         self.left_alone: Callable[[Arrival], None] = lambda arrival: None
 
     def __iter__(self) -> Iterator[Arrival]:
@@ -50,6 +51,8 @@ class Arrivals:
             for old in [each for each in self._by_token.values() if each.state is State.DONE]:
                 if old.until <= now:
                     del self._by_token[old.token]
+                    if old.root.became is not None:
+                        self._by_release.pop(old.root.became.key, None)
             if name in self._shown:
                 raise ExistsError(name)
             self._by_token[arrival.token] = self._shown[name] = arrival
@@ -68,8 +71,11 @@ class Arrivals:
         with self._lock:
             if self._shown.get(arrival.name) is arrival:
                 del self._shown[arrival.name]
+            if arrival.root.became is not None:
+                self._by_release[arrival.root.became.key] = arrival
         with arrival.lock:
             arrival.state = State.DONE
+            arrival.on_disk.close()
             arrival.lock.notify_all()
 
     # Looking --------------------------------------------------------------------------------------------
@@ -118,8 +124,10 @@ class Arrivals:
             arrival, folder = self.entry(directory)
             found = folder.find(name) if isinstance(folder, Folder) else None
         else:
-            arrival = self._became(directory)
-            found = None if arrival is None else arrival.root.find(name)
+            arrival = self._by_release.get(directory)
+            if arrival is None or arrival.until <= self._clock():
+                return None
+            found = arrival.root.find(name)
             if not isinstance(found, Folder):
                 return None  # files are found by the release itself
         if arrival is None or found is None:
@@ -160,13 +168,6 @@ class Arrivals:
             composed = unicodedata.normalize("NFC", name)
             found = next((each for each in self if unicodedata.normalize("NFC", each.name) == composed), None)
         return found
-
-    def _became(self, directory: Key) -> Arrival | None:
-        for arrival in list(self._by_token.values()) if directory.space == RELEASES.space else ():
-            became = arrival.root.became
-            if arrival.state is State.DONE and became is not None and became.key == directory:
-                return arrival if self._clock() < arrival.until else None
-        return None
 
     # Using ----------------------------------------------------------------------------------------------
 

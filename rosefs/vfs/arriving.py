@@ -193,7 +193,12 @@ class Arrival:
         return Path(f"/proc/self/fd/{self.on_disk.descriptor}") / self.relative(entry)
 
     def place_of(self, entry: Entry) -> Path | int:
-        """Returns by what the disk knows something: where it is or, if it has no name, how it is open."""
+        """Returns by what the disk knows something: where it is or, if it has no name, how it is open.
+
+        That is good as long as the lock is held. Raises NoEntryError if nothing arrives any more.
+        """
+        if self.state is State.DONE:
+            raise NoEntryError(f"{entry.name} does not arrive any more")
         if entry.exists:
             return self.path_of(entry)
         if entry.descriptors:

@@ -21,7 +21,7 @@ from rosefs.vfs.errors import (
 from rosefs.vfs.filling import Filling
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.model import Attributes
-from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, FileNode
+from rosefs.vfs.nodes import DirectoryNode, FileNode
 from rosefs.vfs.release_gestures import removes_file
 from rosefs.vfs.writing import missing
 
@@ -98,10 +98,8 @@ class FileSystem(Filling):
     def setxattr(self, inode: int, name: bytes, value: bytes) -> None:
         """Sets an extended attribute. Raises NotSupportedError for all but one, of what is no import."""
         edits = self._editing()
-        with self._settled(inode) as node:
-            if node.key.space == ARRIVAL:
-                self._set_arriving_xattr(node, name, value)
-                return
+        if self._set_arriving_xattr(inode, name, value):
+            return
         node = self._current(inode).node
         if name != _NEW or not isinstance(node, DirectoryNode) or not node.release_id:
             raise NotSupportedError(os.fsdecode(name))
@@ -113,8 +111,6 @@ class FileSystem(Filling):
     def removexattr(self, inode: int, name: bytes) -> None:
         """Refuses to remove an extended attribute, but of an import."""
         self._editing()
-        with self._settled(inode) as node:
-            if node.key.space == ARRIVAL:
-                self._set_arriving_xattr(node, name, None)
-                return
+        if self._set_arriving_xattr(inode, name, None):
+            return
         raise NotSupportedError(os.fsdecode(name))

@@ -32,6 +32,7 @@ from rosefs.vfs.errors import (
     NoEntryError,
     NotSupportedError,
     SourceIOError,
+    SourceWriteError,
 )
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.handles import FileHandle
@@ -42,7 +43,6 @@ from rosefs.vfs.sinking import Sinking
 from rosefs.vfs.spool import PERMISSIONS
 
 _XATTRS, _OUR_XATTRS = b"user.", b"user.rosefs."
-_NO_XATTR = (errno.ENODATA, errno.EOPNOTSUPP)
 
 
 class ArrivingContent:
@@ -289,55 +289,51 @@ class Filling(Sinking):
         return super().has_attribute(inode, name)
 
     def getxattr(self, inode: int, name: bytes) -> bytes:
-        place = self._place(inode)
-        if place is None:
-            return super().getxattr(inode, name)
-        try:
-            if _is_passed_on(name):
-                return os.getxattr(place, name)
-        except OSError as error:
-            if error.errno not in _NO_XATTR:
-                raise SourceIOError(error.errno or errno.EIO, f"{place}: {error.strerror}") from error
-        raise NoAttributeError(os.fsdecode(name))
+        with self._place(inode) as place:
+            if place is None:
+                return super().getxattr(inode, name)
+            if not _is_passed_on(name):
+                raise NoAttributeError(os.fsdecode(name))
+            return os.getxattr(place, name)
 
     def listxattr(self, inode: int) -> list[bytes]:
-        place = self._place(inode)
-        if place is None:
-            return super().listxattr(inode)
-        try:
+        with self._place(inode) as place:
+            if place is None:
+                return super().listxattr(inode)
             return [name for name in map(os.fsencode, os.listxattr(place)) if _is_passed_on(name)]
-        except OSError as error:
-            if error.errno in _NO_XATTR:
-                return []
-            raise SourceIOError(error.errno or errno.EIO, f"{place}: {error.strerror}") from error
 
-    def _set_arriving_xattr(self, node: Node, name: bytes, value: bytes | None) -> None:
-        """Sets or, for None, removes an attribute on the disk, as far as it takes such attributes."""
+    def _set_arriving_xattr(self, inode: int, name: bytes, value: bytes | None) -> bool:
+        """Sets or, for None, removes an attribute on the disk. Returns whether the inode is one that arrives."""
+        with self._settled(inode), self._place(inode) as place:
+            if place is None:
+                return False
+            if not _is_passed_on(name):
+                raise NotSupportedError(os.fsdecode(name))
+            if value is None:
+                os.removexattr(place, name)
+            else:
+                os.setxattr(place, name, value)
+            return True
+
+    @contextmanager
+    def _place(self, inode: int) -> Iterator[Path | int | None]:
+        """Gives by what the disk knows a file or directory; None if it is none that programs fill."""
+        node = self._inodes.get(inode).node
+        if node.key.space == ARRIVAL:
+            node = self._current(inode).node
+        if node.key.space != ARRIVAL:
+            yield None
+            return
         arrival, entry = self._arrivals.entry(node.key)
-        if not _is_passed_on(name) or arrival.state is State.DONE:
-            raise NotSupportedError(os.fsdecode(name))
-        with arrival.lock, refused(Path(entry.name)):
+        with arrival.lock:
             try:
-                if value is None:
-                    os.removexattr(arrival.place_of(entry), name)
-                else:
-                    os.setxattr(arrival.place_of(entry), name, value)
+                yield None if arrival.state is State.DONE else arrival.place_of(entry)
             except OSError as error:
                 if error.errno == errno.EOPNOTSUPP:
-                    raise NotSupportedError(os.fsdecode(name)) from error
+                    raise NotSupportedError(entry.name) from error
                 if error.errno == errno.ENODATA:
-                    raise NoAttributeError(os.fsdecode(name)) from error
-                raise
-
-    def _place(self, inode: int) -> Path | int | None:
-        """Returns by what the disk knows a file or directory; None if that is none that programs fill."""
-        if self._inodes.get(inode).node.key.space != ARRIVAL:
-            return None
-        node = self._current(inode).node
-        if node.key.space != ARRIVAL:
-            return None
-        arrival, entry = self._arrivals.entry(node.key)
-        return None if arrival.state is State.DONE else arrival.place_of(entry)
+                    raise NoAttributeError(entry.name) from error
+                raise SourceWriteError(error.errno or 0, f"{entry.name}: {error.strerror}") from error
 
 
 def _is_passed_on(name: bytes) -> bool:

@@ -38,6 +38,15 @@ def test_the_report_says_what_was_found(c: Config, rosefs: Cli) -> None:
     assert second == {"seen": 1, "changed": 0, "evicted": 1, "skipped": 0, "problems": 0}
 
 
+def test_what_a_killed_mount_left_unfinished_becomes_a_release(c: Config, rosefs: Cli) -> None:
+    make_release(c.music_source_dir, "A")
+    make_release(c.music_source_dir, ".in-progress.rosefs.B", tracks=3)
+    rosefs("cache", "update")
+    assert len(ids_on_disk(c.music_source_dir / "B")) == 3
+    check_cache(c)
+    assert "import B" in rosefs("history").stdout
+
+
 def test_problems_with_single_files_are_listed_and_are_no_failure(c: Config, rosefs: Cli) -> None:
     broken = make_release(c.music_source_dir) / "03.mp3"
     broken.write_bytes(b"")

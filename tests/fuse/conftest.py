@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,13 @@ class Workbench:
     @property
     def mp3_release(self) -> Path:
         return self.top / MP3_RELEASE
+
+    @contextmanager
+    def mounted_again(self, binding: str) -> Iterator[Workbench]:
+        """Mounts the library once more, when it is not mounted any more."""
+        directory = self.state_dir.parent
+        with mounted_library(self.c, directory, binding, state_dir=self.state_dir, clock=self.clock) as mount:
+            yield replace(self, mount=mount)
 
     def in_trash(self) -> list[str]:
         """Returns the names of what is in the trash, sorted."""

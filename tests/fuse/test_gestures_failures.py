@@ -54,6 +54,25 @@ def test_a_full_disk_leaves_the_old_file(small_disk: Path, tmp_path: Path, bindi
         bench.check()
 
 
+def test_a_full_disk_is_told_to_who_imports(small_disk: Path, tmp_path: Path, binding: str) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "01.flac").write_bytes(os.urandom(2 * ROOM * 2**20))
+    library = tmp_path / "library"  # whose log is on another disk
+    for directory in (library, small_disk / "source"):
+        directory.mkdir()
+    (library / "source").symlink_to(small_disk / "source")
+    with working(library, binding, expects_log=["No space left on device"]) as bench:
+        before, releases = snapshot(bench.source), bench.top / "Releases"
+        ran = subprocess.run(["cp", "-r", album, f"{releases}/"], capture_output=True, check=False)
+        assert ran.returncode == 1
+        assert b"No space left on device" in ran.stderr
+        run("truncate", "-s", "0", releases / "album/01.flac")
+        run("rm", "-r", releases / "album")
+        assert snapshot(bench.source) == before
+        bench.check()
+
+
 def test_after_a_failed_save_the_kernel_shows_the_old_bytes(small_disk: Path, binding: str) -> None:
     with working(small_disk, binding, expects_log=["No space left on device"]) as bench:
         log = bench.release / "rip.log"
@@ -81,6 +100,7 @@ def test_a_disk_that_is_read_only_says_so(bench: Workbench) -> None:
             (lambda: os.truncate(bench.release / "rip.log", 1), errno.EROFS),
             (lambda: os.rename(bench.release / "rip.log", bench.release / "x"), errno.EROFS),
             (lambda: os.mkdir(bench.top / "Collages/x"), errno.EROFS),
+            (lambda: os.mkdir(bench.top / "Releases/x"), errno.EROFS),
             (lambda: os.unlink(bench.release / "rip.log"), errno.EPERM),  # there is no trash for it
         ):
             with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is what is tested

@@ -36,7 +36,7 @@ def cut_off_open(path: Path) -> None:
 
 REFUSED: dict[str, Callable[[Path], object]] = {
     "a directory at the top": lambda top: os.mkdir(top / "x"),
-    "a directory in a view": lambda top: os.mkdir(top / "Releases/x"),
+    "a directory in a view": lambda top: os.mkdir(top / "Releases - New/x"),
     "a directory in an artist": lambda top: os.mkdir(top / "Artists/LOONA/x"),
     "a directory in a release": lambda top: os.mkdir(top / RELEASE / "x"),
     "a directory in a playlist": lambda top: os.mkdir(top / "Playlists/Mix/x"),
@@ -114,9 +114,9 @@ def test_what_is_wrong_with_a_gesture(
 @pytest.mark.parametrize(
     "command",
     [
-        ("cp", "-r", "{source}/blackpink", "{top}/Releases/another"),
+        ("cp", "-r", "{source}/blackpink", "{top}/Artists/LOONA/another"),
         ("mv", "{source}/loona/rip.log", "{top}/Playlists/Mix/"),
-        ("mv", "{source}/blackpink", "{top}/Releases/"),
+        ("mv", "{source}/blackpink", "{top}/Releases - New/"),
         ("ln", "{track}", "{release}/x.flac"),
     ],
 )

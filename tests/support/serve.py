@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from rosefs.fuse.mount import MountError, MountOptions, serve
+from rosefs.vfs.filesystem import FileSystem
 
 
 def main(binding: str, mountpoint: str) -> int:
@@ -24,13 +25,17 @@ def main(binding: str, mountpoint: str) -> int:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
 
+    tree = make()
     try:
         serve(
-            make(), Path(mountpoint), binding=binding, options=options, on_ready=on_ready, companions=companions
+            tree, Path(mountpoint), binding=binding, options=options, on_ready=on_ready, companions=companions
         )  # fmt: skip
     except MountError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    finally:
+        if isinstance(tree, FileSystem):
+            tree.close()
     return 0
 
 

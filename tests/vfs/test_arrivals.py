@@ -506,6 +506,16 @@ def test_a_copy_of_a_release_gets_ids_of_its_own(copier: Copier) -> None:
     check_cache(copier.c)
 
 
+def test_a_release_of_the_library_that_is_moved_stays_that_release(copier: Copier) -> None:
+    before = cached_ids(copier.c)
+    copier.copy(copier.source / "loona", "Releases/Moved")
+    shutil.rmtree(copier.source / "loona")
+    copier.later(5)
+    after = {path.replace("Moved", "loona"): identifier for path, identifier in cached_ids(copier.c).items()}
+    assert after == before
+    check_cache(copier.c)
+
+
 def test_a_loose_track_and_source_files_that_are_renamed(
     library: Config, copying: Callable[[Config], Copier], tmp_path: Path
 ) -> None:
