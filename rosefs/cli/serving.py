@@ -63,6 +63,7 @@ def update_and_serve(
         manager.ready(one_line(f"{c.music_source_dir} is mounted at {plan.mountpoint}"))
 
     try:
+        filesystem.recover()
         with running(_told(plan)) as teller:
             teller.tell_report(report)
             serve(
