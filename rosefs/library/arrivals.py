@@ -158,16 +158,19 @@ def _places(c: Config, name: str) -> Iterator[str]:
 def recover(c: Config, journal: Journal) -> list[Path]:
     """Completes what programs had filled when the process was killed that served it.
 
-    What cannot be completed stays as it is, and is logged; the rest goes on.
+    What cannot be completed stays as it is, and is logged; the rest goes on. Nothing is done where the configuration
+    says that nothing may be written.
 
     Returns:
         Where the directories are now.
     """
     recovered: list[Path] = []
+    if c.read_only:
+        return recovered
     try:
         names = sorted(os.listdir(c.music_source_dir))
     except OSError:
-        return []  # whoever needs the music directory will say so
+        return recovered  # whoever needs the music directory will say so
     for directory in names:
         name, path = arriving_name(directory), c.music_source_dir / directory
         if name is None or path.is_symlink() or not path.is_dir():

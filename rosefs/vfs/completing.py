@@ -91,21 +91,22 @@ class Completion:
             library.complete(edits.c, edits.journal, arrival.on_disk)
         except CacheBehindError as error:
             log.warning("%s", error)  # it is done, and the next update makes up for the rest
-        except (OSError, RosecacheError, FileSystemError) as error:
+        except BaseException as error:
             with arrival.lock:
                 arrival.state = State.OPEN
                 arrival.lock.notify_all()
+            if not isinstance(error, OSError | RosecacheError):
+                raise
             self._put_off(arrival, error)
             return
-        edits.look()
-        name = os.fsencode(arrival.on_disk.path.name)
-        found = releases_where(edits.c, "r.directory = :directory", {"directory": name})
-        if found:
-            self._become(arrival, found[0])
-        else:
-            edits.tree.directory(RELEASES).unbind(bound_name(arrival.name))
-            edits.arrivals.end(arrival, lasting=False)
-        edits.tree.directory(RELEASES).drop()
+        try:
+            edits.look()
+            self._become(arrival)
+        finally:
+            if arrival.state is not State.DONE:
+                edits.tree.directory(RELEASES).unbind(bound_name(arrival.name))
+                edits.arrivals.end(arrival, lasting=False)
+            edits.tree.directory(RELEASES).drop()
 
     def _put_off(self, arrival: Arrival, error: Exception) -> None:
         log.warning("the import of %s is not complete, and is tried again: %s", arrival.name, error)
@@ -115,10 +116,17 @@ class Completion:
         """Has directories be shown as they are now, also when they are those of a release."""
         for entry in arrival.root.walk():
             if isinstance(entry, Folder):
-                arrival.node_of(entry)
+                with suppress(FileSystemError):
+                    arrival.node_of(entry)
 
-    def _become(self, arrival: Arrival, release: Release) -> None:
+    def _become(self, arrival: Arrival) -> None:
+        """Has names and numbers lead to the release that an arrival is now, if the cache takes it for one."""
         edits, tree = self._edits, self._edits.tree
+        name = os.fsencode(arrival.on_disk.path.name)
+        found = releases_where(edits.c, "r.directory = :directory", {"directory": name})
+        if not found:
+            return
+        release = found[0]
         files = _files_of(edits, release)
         for entry in arrival.root.walk():
             if not isinstance(entry, Folder):

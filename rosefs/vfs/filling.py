@@ -191,44 +191,50 @@ class Filling(Sinking):
             inode = self._inodes.remember(node)
             inode.through = directory.key
             try:
-                opened, content = self._open_arriving(inode, node, flags)
+                opened = self._open_arriving(inode, node, flags, mode=mode & PERMISSIONS)
             except FileSystemError:
                 self.forget(inode.number, 1)
                 raise
-            content.chmod(mode & PERMISSIONS)
             return opened, self._attributes(self._current(inode.number), directory.key)
 
     def open(self, inode: int, flags: int) -> OpenFile:
         if flags & os.O_ACCMODE == os.O_RDONLY and not flags & os.O_TRUNC:
             found = self._current(inode)
             if isinstance(found.node, ArrivingFile):
-                return self._open_arriving(found, found.node, flags)[0]
+                return self._open_arriving(found, found.node, flags)
             return super().open(inode, flags)
         with self._settled(inode) as node:
             if not isinstance(node, ArrivingFile):
                 return super().open(inode, flags)
             perform(self._editing(), Operation.WRITE, Request(node.key, str(node.key), node))
-            return self._open_arriving(self._inodes.get(inode), node, flags)[0]
+            return self._open_arriving(self._inodes.get(inode), node, flags)
 
     def _open_arriving(
-        self, inode: Inode, node: ArrivingFile, flags: int
-    ) -> tuple[OpenFile, ArrivingContent]:
+        self, inode: Inode, node: ArrivingFile, flags: int, *, mode: int | None = None
+    ) -> OpenFile:
+        """Opens a file on the disk, truncates it if the flags say so, and sets its permissions if some are given."""
         arrival, entry = self._arrivals.entry(node.key)
+        access, truncates = flags & os.O_ACCMODE, bool(flags & os.O_TRUNC)
         try:
-            content = ArrivingContent(arrival, entry, flags & os.O_ACCMODE)
+            content = ArrivingContent(arrival, entry, os.O_RDWR if truncates else access)
         except PermissionError as error:
             raise AccessDeniedError(f"{entry.name}: {error.strerror}") from error
         except FileNotFoundError as error:
             raise NoEntryError(f"{entry.name}: {error.strerror}") from error
         except OSError as error:
             raise SourceIOError(error.errno or errno.EIO, f"{entry.name}: {error.strerror}") from error
-        if flags & os.O_TRUNC:
-            content.truncate(0)
+        try:
+            if truncates:
+                content.truncate(0)
+            if mode is not None:
+                content.chmod(mode)
+        except FileSystemError:
+            content.release()
+            raise
         self._arrivals.opened(arrival)
         self._inodes.opened_draft(inode)
-        writes = flags & os.O_ACCMODE != os.O_RDONLY
-        handle = self._handles.add(FileHandle(inode, content, writes=writes))
-        return OpenFile(handle, keep_cache=True), content
+        handle = self._handles.add(FileHandle(inode, content, writes=access != os.O_RDONLY))
+        return OpenFile(handle, keep_cache=True)
 
     def _content(self, handle: int) -> ArrivingContent | None:
         content = self._handles.get(handle, FileHandle).content
