@@ -19,7 +19,7 @@ from uuid6 import uuid7
 
 from rosefs.library.arrivals import Arriving
 from rosefs.vfs.errors import ExistsError, NoEntryError, SourceIOError
-from rosefs.vfs.model import Attributes
+from rosefs.vfs.model import Appearance, Attributes
 from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, FileNode, Key, Node
 
 NEVER_CURRENT = -1
@@ -51,13 +51,18 @@ class ArrivingDirectory(DirectoryNode):
 ArrivingNode = ArrivingFile | ArrivingDirectory
 
 
-def attributes_of(node: ArrivingNode, inode: int) -> Attributes:
-    """Returns what ``stat`` shows: what the disk says, since programs compare what they have set."""
+def attributes_of(node: ArrivingNode, inode: int, look: Appearance) -> Attributes:
+    """Returns what ``stat`` shows: what the disk says, since programs compare what they have set.
+
+    What belongs to us is shown as everything else in the mount is.
+    """
     status = node.status
+    uid = look.uid if status.st_uid == os.geteuid() else status.st_uid
+    gid = look.gid if status.st_gid == os.getegid() else status.st_gid
     is_directory = isinstance(node, ArrivingDirectory)
     return Attributes(
         inode, is_directory, stat.S_IMODE(status.st_mode), 1, 0 if is_directory else status.st_size,
-        status.st_mtime_ns, status.st_ctime_ns, status.st_atime_ns, status.st_uid, status.st_gid,
+        status.st_mtime_ns, status.st_ctime_ns, status.st_atime_ns, uid, gid,
         keep_name=False,
     )  # fmt: skip
 

@@ -37,7 +37,7 @@ from rosefs.vfs.errors import (
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.handles import FileHandle
 from rosefs.vfs.inodes import Inode
-from rosefs.vfs.model import Attributes, Changes, OpenFile
+from rosefs.vfs.model import Appearance, Attributes, Changes, OpenFile
 from rosefs.vfs.nodes import ARRIVAL, ROOT_KEY, DirectoryNode, Key, Node
 from rosefs.vfs.sinking import Sinking
 from rosefs.vfs.spool import PERMISSIONS
@@ -114,10 +114,11 @@ class Filling(Sinking):
         settings: VfsSettings,
         *,
         journal: Journal | None = None,
+        appearance: Appearance | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Takes what ``Sinking`` takes."""
-        super().__init__(c, settings, journal=journal, clock=clock)
+        super().__init__(c, settings, journal=journal, appearance=appearance, clock=clock)
         self._arrivals = Arrivals(clock, self._tree.current)
         self._completion: Completion | None = None
         if self._edits is not None:
@@ -167,7 +168,7 @@ class Filling(Sinking):
 
     def _attributes(self, inode: Inode, directory: Key = ROOT_KEY) -> Attributes:
         if isinstance(inode.node, ArrivingFile | ArrivingDirectory):
-            return attributes_of(inode.node, inode.number)
+            return attributes_of(inode.node, inode.number, self._appearance)
         return super()._attributes(inode, directory)
 
     # Files ----------------------------------------------------------------------------------------------
@@ -276,7 +277,13 @@ class Filling(Sinking):
         with self._settled(inode) as node:
             if not isinstance(node, ArrivingFile | ArrivingDirectory):
                 return super().setattr(inode, changes, handle)
-            request = Request(node.key, str(node.key), node, changes=changes)
+            look = self._appearance
+            real = replace(
+                changes,
+                uid=None if changes.uid == look.uid else changes.uid,
+                gid=None if changes.gid == look.gid else changes.gid,
+            )
+            request = Request(node.key, str(node.key), node, changes=real)
             perform(self._editing(), Operation.SET_ATTRIBUTES, request)
             return self._attributes(self._current(inode))
 

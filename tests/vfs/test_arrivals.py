@@ -17,6 +17,7 @@ from rosecache.update import update_cache
 from rosefs.library import arrivals as on_disk
 from rosefs.library import undo as undoing
 from rosefs.library.journal import Journal
+from rosefs.settings import VfsSettings
 from rosefs.vfs.errors import (
     ExistsError,
     InvalidRequestError,
@@ -29,7 +30,8 @@ from rosefs.vfs.errors import (
     NotSupportedError,
     SourceWriteError,
 )
-from rosefs.vfs.model import Changes
+from rosefs.vfs.filesystem import FileSystem
+from rosefs.vfs.model import Appearance, Changes
 from tests.support.audio import make_release
 from tests.support.library import cached_ids, check_cache, snapshot
 from tests.vfs.test_edits import Editor
@@ -298,6 +300,25 @@ def test_the_release_itself_is_renamed(copier: Copier, album: Path) -> None:
     copier.write(f"{ALBUM}/01.opus", (album / "01.opus").read_bytes())
     copier.later(5)
     assert os.listdir(copier.source / "An Album")
+
+
+def test_in_a_mount_of_one_view_and_for_another_user(copier: Copier, album: Path, tmp_path: Path) -> None:
+    look = Appearance(view="releases", uid=1234, gid=2345)
+    copier.fs = FileSystem(
+        copier.c,
+        VfsSettings().only("releases"),
+        journal=Journal(tmp_path / "state"),
+        appearance=look,
+        clock=copier.clock,
+    )
+    copier.copy(album, "An Album")
+    assert "An Album" in copier.ls("")
+    assert copier.fs.lookup(copier.stat("An Album").inode, b"..").inode == copier.stat("").inode
+    shown = copier.fs.setattr(copier.stat("An Album/01.opus").inode, Changes(uid=1234, gid=2345, mode=0o640))
+    assert (shown.uid, shown.gid, shown.mode) == (1234, 2345, 0o640)
+    assert (copier.source / IN_PROGRESS / "01.opus").stat().st_uid == os.getuid()
+    copier.later(5)
+    assert copier.exists(SHOWN.partition("/")[2])
 
 
 # Removing ---------------------------------------------------------------------------------------------------
