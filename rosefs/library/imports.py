@@ -14,7 +14,7 @@ from rosecache.config import Config
 from rosecache.model import Release
 from rosecache.query.releases import releases_where
 from rosecache.tags import is_audio
-from rosecache.temporary import IN_PROGRESS_PREFIX, TEMPORARY_PREFIX
+from rosecache.temporary import HOLD_PREFIX, IN_PROGRESS_PREFIX, TEMPORARY_PREFIX
 from rosefs.library.editing import Touched, editing
 from rosefs.library.errors import ImportRefusedError, InvalidNameError
 from rosefs.library.files import Progress, walk
@@ -24,8 +24,7 @@ from rosefs.library.trash import Trashed
 _MAX_NAME = 255
 _LISTS = ("!collages", "!playlists")
 
-HOLD = "hold."
-"""Starts, after the temporary prefix, the names of directories that hold files back: no releases."""
+_HOLD = HOLD_PREFIX.removeprefix(TEMPORARY_PREFIX)
 _IMPORT = "import."
 """Comes before names of releases that could be taken for something else."""
 
@@ -161,7 +160,7 @@ def temporary_path(c: Config, name: str) -> Path:
 
 def arriving_path(c: Config, name: str) -> Path:
     """Returns where a release of a name is while programs fill it."""
-    if name.startswith((HOLD, _IMPORT)):
+    if name.startswith((_HOLD, _IMPORT)):
         name = _IMPORT + name
     return c.music_source_dir / (TEMPORARY_PREFIX + _cut(name, "", _MAX_NAME - len(TEMPORARY_PREFIX)))
 
@@ -171,7 +170,7 @@ def arriving_name(directory: str) -> str | None:
     if not directory.startswith(TEMPORARY_PREFIX):
         return None
     name = directory.removeprefix(TEMPORARY_PREFIX)
-    return None if name.startswith(HOLD) else name.removeprefix(_IMPORT) or None
+    return None if name.startswith(_HOLD) else name.removeprefix(_IMPORT) or None
 
 
 def _cut(name: str, ending: str, room: int = _MAX_NAME) -> str:
