@@ -6,7 +6,6 @@ is replaced whole: written beside itself, flushed, renamed. Nothing here takes l
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import tomllib
@@ -18,7 +17,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from rosecache.errors import InvalidDatafileError
-from rosecache.temporary import TEMPORARY_PREFIX
+from rosecache.temporary import TEMPORARY_PREFIX, claim, make_temporary
 
 _TEMPORARY = TEMPORARY_PREFIX + "toml."
 
@@ -55,13 +54,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises OSError, and leaves the old file.
     """
     path = Path(os.path.realpath(path))
-    temporary = path.with_name(f"{_TEMPORARY}{os.urandom(6).hex()}.toml")
-    descriptor = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
-    )
+    temporary, descriptor = make_temporary(path.parent, _TEMPORARY, ".toml", 0o666)
     try:
         with open(descriptor, "wb") as file:
-            _claim(descriptor)
             with suppress(FileNotFoundError):
                 old = path.stat()
                 with suppress(PermissionError):
@@ -83,21 +78,10 @@ def remove_abandoned(directory: Path) -> None:
         with suppress(OSError):
             descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
-                if _claim(descriptor):
-                    os.unlink(temporary)
+                claim(descriptor)
+                os.unlink(temporary)
             finally:
                 os.close(descriptor)
-
-
-def _claim(descriptor: int) -> bool:
-    """Locks an open temporary file, which shows that its writer lives; False if somebody else has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a disk without such locks: the lock of the release or list must do
-    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,15 @@
-"""The names of files and directories that are being written: for whoever makes one, and whoever cleans up.
+"""Files and directories that are being written: their names, and the locks that show that somebody writes them.
 
-This module only names; it never creates or removes anything.
+For whoever makes one, and whoever cleans up after a crash. Nothing here removes what somebody has written.
 """
 
 from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from pathlib import Path
 
 IN_PROGRESS_PREFIX = ".in-progress."
 """Whatever starts with this is being written by somebody, not only by us: never scanned, never shown."""
@@ -16,3 +22,49 @@ SPOOL_PREFIX = TEMPORARY_PREFIX + "spool."
 
 HOLD_PREFIX = TEMPORARY_PREFIX + "hold."
 """Starts the name of a directory in the source directory, of files that nobody is to lose."""
+
+
+def make_temporary(directory: Path, prefix: str, suffix: str, mode: int) -> tuple[Path, int]:
+    """Makes an empty file that is locked as long as it is open, which shows recovery that its writer lives.
+
+    Args:
+        directory: Where.
+        prefix: Starts its name.
+        suffix: Ends its name.
+        mode: Its permissions, less those of the umask.
+
+    Returns:
+        Its path, and a descriptor to read and write it by.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        path = directory / f"{prefix}{secrets.token_hex(8)}{suffix}"
+        descriptor = os.open(path, flags, mode)
+        try:
+            claim(descriptor)
+            if os.fstat(descriptor).st_nlink:
+                return path, descriptor
+        except BlockingIOError:
+            pass  # recovery takes it for an abandoned one, and is just about to remove it
+        except BaseException:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def claim(descriptor: int) -> None:
+    """Locks an open temporary file or directory, as long as it is open, which shows that its writer lives.
+
+    Raises BlockingIOError if somebody else has it. Where a disk has no such locks, the release's must do.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS):
+            raise

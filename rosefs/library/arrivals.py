@@ -20,7 +20,8 @@ from pathlib import Path
 from rosecache.config import Config
 from rosecache.errors import RosecacheError, UnreadableAudioError
 from rosecache.tags import is_audio, read_ids
-from rosecache.tags.journal import claim, flush_directory
+from rosecache.tags.journal import flush_directory
+from rosecache.temporary import claim
 from rosefs.library.editing import Touched, editing
 from rosefs.library.errors import CacheBehindError
 from rosefs.library.files import rename_new, walk

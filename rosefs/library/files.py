@@ -10,7 +10,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -19,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rosecache.tags.attributes import keep_attributes
-from rosecache.tags.journal import REWRITE_PREFIX, claim, flush_directory
+from rosecache.tags.journal import REWRITE_PREFIX, flush_directory
+from rosecache.temporary import TEMPORARY_PREFIX, make_temporary
 
 CHUNK = 2**20
 _FICLONE = 0x40049409
@@ -85,12 +85,9 @@ def new_version(path: Path, content: Content) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written; nothing is left of it.
     """
-    temporary = path.with_name(f"{REWRITE_PREFIX}{secrets.token_hex(8)}{path.suffix[:20]}")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with _naming(path, temporary):
-        descriptor = os.open(temporary, flags, 0o666)
+    with _naming(path):
+        temporary, descriptor = make_temporary(path.parent, REWRITE_PREFIX, path.suffix[:20], 0o666)
         try:
-            claim(descriptor)
             _write_content(descriptor, content)
             with suppress(FileNotFoundError):
                 _take_attributes(path, descriptor)
@@ -103,12 +100,15 @@ def new_version(path: Path, content: Content) -> Iterator[Path]:
 
 
 @contextmanager
-def _naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
     """Has what fails in the block name a path, where it names none, or a temporary one that no one knows."""
     try:
         yield
     except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary)):
+        is_known = isinstance(error.filename, str) and not Path(error.filename).name.startswith(
+            TEMPORARY_PREFIX
+        )
+        if error.errno is None or is_known:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -33,8 +33,8 @@ from rosecache.errors import LockTimeoutError
 from rosecache.model import Release, Track
 from rosecache.query.releases import get_release
 from rosecache.query.tracks import get_track, get_tracks_of_release
-from rosecache.tags.journal import claim, flush_directory
-from rosecache.temporary import HOLD_PREFIX, IN_PROGRESS_PREFIX
+from rosecache.tags.journal import flush_directory
+from rosecache.temporary import HOLD_PREFIX, IN_PROGRESS_PREFIX, claim
 from rosefs.library.editing import Touched, holding, refresh
 from rosefs.library.errors import CacheBehindError
 from rosefs.library.files import copy_content, new_version, rename_new, walk

@@ -26,7 +26,7 @@ from uuid6 import uuid7
 
 from rosecache.errors import LockTimeoutError, RosecacheError
 from rosecache.locks import wait_until
-from rosecache.tags.journal import claim
+from rosecache.temporary import claim
 from rosefs.library.errors import NotFoundError
 from rosefs.library.making import OLD_SUFFIX, SUFFIX, remove_entry
 from rosefs.library.making import Edit as Edit

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rosecache.tags.journal import claim, flush_directory
+from rosecache.tags.journal import flush_directory
+from rosecache.temporary import claim
 from rosefs.library.errors import JournalError
 from rosefs.library.files import CHUNK
 from rosefs.library.hands import Hands, take_back

@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from rosecache.tags.journal import claim, write_all
-from rosecache.temporary import TEMPORARY_PREFIX
+from rosecache.tags.journal import write_all
+from rosecache.temporary import TEMPORARY_PREFIX, claim
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.model import Changes
 from rosefs.vfs.nodes import GHOST, GHOSTS, DirectoryNode, FileNode, Key

@@ -7,13 +7,12 @@ Nothing here replaces a source file; a copy that nobody takes over is removed.
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
 from rosecache.tags.attributes import keep_attributes
-from rosecache.tags.journal import claim, write_all
-from rosecache.temporary import SPOOL_PREFIX
+from rosecache.tags.journal import write_all
+from rosecache.temporary import SPOOL_PREFIX, make_temporary
 from rosefs.library.files import copy_content
 
 PERMISSIONS = 0o777
@@ -35,10 +34,7 @@ class Spool:
 
     def __init__(self, directory: Path, suffix: str, mode: int) -> None:
         """Makes an empty one, with the permissions that the file is to have."""
-        self._fd = -1
-        while self._fd < 0:
-            self.path = directory / f"{SPOOL_PREFIX}{secrets.token_hex(8)}{suffix[:_LONGEST_SUFFIX]}"
-            self._fd = _open_claimed(self.path, mode)
+        self.path, self._fd = make_temporary(directory, SPOOL_PREFIX, suffix[:_LONGEST_SUFFIX], mode)
         try:
             os.fchmod(self._fd, mode)
             self._look()
@@ -117,24 +113,6 @@ class Spool:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _open_claimed(path: Path, mode: int) -> int:
-    """Makes a locked file. Returns -1 if recovery took it for an abandoned one before it was locked."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, mode)
-    try:
-        claim(descriptor)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor
-    except BlockingIOError:
-        pass  # recovery is just about to remove it
-    except BaseException:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return -1
 
 
 def set_times(file: int | bytes, atime: int | None, mtime: int | None) -> None:

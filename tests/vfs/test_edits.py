@@ -10,12 +10,9 @@ import msgspec
 import pytest
 
 from rosecache.config import Config
-from rosecache.tags import recover
-from rosecache.tags.journal import claim
 from rosecache.update import update_cache
 from rosefs.library.journal import Journal
 from rosefs.settings import VfsSettings
-from rosefs.vfs import spool
 from rosefs.vfs.errors import NotEmptyError, ReadOnlyError
 from rosefs.vfs.filesystem import FileSystem
 from rosefs.vfs.later import Later
@@ -248,26 +245,3 @@ def test_a_failure_does_not_keep_from_the_rest() -> None:
     later.at(clock(), "b", lambda: done.append(2))
     later.end()
     assert done == [2]
-
-
-def test_a_private_copy_that_recovery_takes_for_abandoned_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    claims = []
-
-    def removed_first(descriptor: int) -> None:
-        claims.append(descriptor)
-        if len(claims) == 1:
-            assert recover(tmp_path) == []
-        if len(claims) == 2:
-            raise BlockingIOError
-        claim(descriptor)
-
-    monkeypatch.setattr(spool, "claim", removed_first)
-    made = spool.Spool(tmp_path, ".log", 0o600)
-    assert len(claims) == 3
-    made.write(2, b"abc")
-    assert recover(tmp_path) == []
-    assert made.path.read_bytes() == b"\0\0abc"
-    made.discard()
-    assert not made.path.exists()

@@ -11,7 +11,6 @@ checksum is wrong was still being written, so nothing had been overwritten yet.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import stat
@@ -21,7 +20,7 @@ import msgspec
 
 from rosecache.errors import FileProblemError
 from rosecache.tags.patches import Patch
-from rosecache.temporary import SPOOL_PREFIX, TEMPORARY_PREFIX
+from rosecache.temporary import SPOOL_PREFIX, TEMPORARY_PREFIX, claim
 
 JOURNAL_PREFIX = TEMPORARY_PREFIX + "journal."
 REWRITE_PREFIX = TEMPORARY_PREFIX + "tags."
@@ -208,20 +207,6 @@ def _lock_abandoned(path: Path) -> int | None:
         raise
     os.close(fd)
     return None
-
-
-def claim(fd: int) -> None:
-    """Locks an open temporary file, which shows :func:`recover` that its writer lives, as long as it is open.
-
-    Raises BlockingIOError if somebody else has it. Where a disk has no such locks, the release's must do.
-    """
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS):
-            raise
 
 
 def write_all(fd: int, data: bytes, offset: int = 0) -> None:

@@ -10,14 +10,13 @@ import contextlib
 import errno
 import functools
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rosecache.errors import TagWriteError, UnreadableAudioError
 from rosecache.tags.attributes import keep_attributes
-from rosecache.tags.journal import REWRITE_PREFIX, claim, flush_directory, write_all
+from rosecache.tags.journal import REWRITE_PREFIX, flush_directory, write_all
 from rosecache.tags.patches import BLOCK, Patch
 from rosecache.tags.plans import (
     BEING_WRITTEN,
@@ -28,6 +27,7 @@ from rosecache.tags.plans import (
     open_audio,
 )
 from rosecache.tags.reading import read_with
+from rosecache.temporary import make_temporary
 
 _CANNOT_COPY = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM)
 """What the kernel answers when it will not copy between two files itself."""
@@ -82,10 +82,8 @@ def rewrite(plans: Sequence[Plan]) -> list[TagWriteError]:
 
 
 def _write_new_version(plan: Plan) -> _NewVersion:
-    path = plan.path.with_name(f"{REWRITE_PREFIX}{secrets.token_hex(8)}{plan.path.suffix}")
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    path, fd = make_temporary(plan.path.parent, REWRITE_PREFIX, plan.path.suffix, 0o600)
     try:
-        claim(fd)
         source = open_audio(plan.path, os.O_RDONLY)
         try:
             expect_unchanged(plan, os.fstat(source))
