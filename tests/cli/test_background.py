@@ -170,7 +170,8 @@ def test_after_a_crash_the_next_mount_clears_the_place(
         held = os.open(mountpoint / "Artists", os.O_RDONLY)
         os.kill(background.pid, signal.SIGKILL)
         background.wait()
-        with pytest.raises(OSError, match="not connected"):
+        # The kernel says the one of what is asked later, the other of what was being asked.
+        with pytest.raises(OSError, match="not connected|connection abort"):
             os.listdir(mountpoint)
         with mounted_in_background(rosefs.config, mountpoint, "--fuse", binding) as again:
             assert os.listdir(mountpoint / "Artists") == ["LOONA"]
