@@ -17,8 +17,8 @@ import watchfiles
 from rosefs.watch.limits import LIMIT_REMEDY, watch_limit_reached
 
 _GATHER_MS = 200
-_STEP_MS = 50
-_TIMEOUT_MS = 250
+_STEP_MS = 100
+_TIMEOUT_MS = 500
 
 
 class NoEventsError(Exception):
@@ -99,6 +99,8 @@ def _watch(
         remedy = f"; {LIMIT_REMEDY}" if "watch limit" in str(error) else ""
         raise NoEventsError(f"{error}{remedy}") from error
     except RuntimeError as error:
-        if "decode" in str(error):  # a name that is not UTF-8; nothing comes after it
-            raise LostEventsError(str(error)) from error
+        if "decode" in str(error) and is_ready:
+            raise LostEventsError(f"a name is not UTF-8, and nothing is told after it: {error}") from error
+        if "decode" in str(error):  # a directory, which is told of for no more than being there
+            raise NoEventsError(f"the name of a directory is not UTF-8: {error}; rename it") from error
         raise NoEventsError(f"{error}; if there are too many, raise fs.inotify.max_user_instances") from error

@@ -321,20 +321,40 @@ def test_a_damaged_cache_is_built_anew(c: Config, monkeypatch: pytest.MonkeyPatc
     assert len(directories(c)) == 41
 
 
-def test_a_name_that_is_not_utf_8_is_no_obstacle(c: Config) -> None:
+def test_a_file_whose_name_is_not_utf_8_is_no_obstacle(c: Config) -> None:
     release = make_release(c.music_source_dir, "one", tracks=1)
     rosecache.update_cache(c)
 
     async def test() -> None:
         async with watching(c) as watcher:
-            strange = os.fsencode(release) + b"/caf\xe9.flac"
-            shutil.copyfile(make_track(release.parent.parent / "02.flac", title="Two"), strange)
-            await until(lambda: "Album/Two" in titles(c), lambda: watcher.state)
+            two = make_release(c.music_source_dir.with_name("elsewhere"), "two", tracks=1)
+            os.rename(os.fsencode(two / "01.opus"), os.fsencode(two) + b"/caf\xe9.opus")
+            os.rename(two, c.music_source_dir / "two")
+            await until(lambda: directories(c) == {"one", "two"}, lambda: watcher.state)
             set_tags(release / "01.opus", title="New")
             await until(lambda: "Album/New" in titles(c), lambda: watcher.state)
             assert watcher.state.mode == "events"
 
     run(test)
+    check_cache(c)
+
+
+@pytest.mark.expects_log("the name of a directory is not UTF-8: .*; rename it")
+def test_a_directory_whose_name_is_not_utf_8_has_it_poll(c: Config) -> None:
+    release = make_release(c.music_source_dir, "one", tracks=1)
+    rosecache.update_cache(c)
+
+    async def test() -> None:
+        async with watching(c, WatchSettings(mode="events", poll_seconds=0.1)) as watcher:
+            two = make_release(c.music_source_dir.with_name("elsewhere"), "two", tracks=1)
+            os.rename(two, os.fsencode(c.music_source_dir) + b"/tw\xe9")
+            await until(lambda: len(directories(c)) == 2, lambda: watcher.state)
+            set_tags(release / "01.opus", title="New")
+            await until(lambda: "Album/New" in titles(c), lambda: watcher.state)
+            assert watcher.state.mode == "polling"
+
+    run(test)
+    check_cache(c)
 
 
 def test_it_does_nothing_when_it_is_off(c: Config) -> None:
