@@ -17,7 +17,7 @@ from rosecache.errors import RosecacheError
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 0.5
+INTERVAL = 1.0
 """Seconds between two questions."""
 
 
