@@ -114,7 +114,13 @@ def test_a_mount_follows_the_source(
     releases = mountpoint / "Releases"
 
     def shown() -> set[str]:
-        return {str(path.relative_to(releases)) for path in releases.rglob("*.*") if path.suffix != ".toml"}
+        # Path.rglob would complain of a directory that goes away meanwhile.
+        return {
+            os.path.relpath(os.path.join(directory, name), releases)
+            for directory, _, names in os.walk(releases)
+            for name in names
+            if not name.endswith(".toml")
+        }
 
     with mounting(
         mountpoint, "-c", rosefs.config, "mount", c.music_source_dir, mountpoint, "--fuse", binding

@@ -14,6 +14,7 @@ from rosefs.watch.limits import file_system_of, lacks_events, watch_limit_reache
 from tests.conftest import skip_or_fail
 from tests.support.audio import make_release
 from tests.support.mounts import REPOSITORY
+from tests.support.permissions import run_as_user
 
 MOUNTINFO = """\
 22 1 8:1 / / rw - ext4 /dev/sda1 rw
@@ -131,3 +132,26 @@ def test_where_a_limit_is_reached_it_polls_and_says_what_to_do(
     assert [line for line in said if line in ("events", "polling", "done")] == [begins, "done"]
     (warning,) = [line for line in said if "is looked through again and again instead" in line]
     assert advice in warning
+
+
+UNREADABLE = """
+import sys, trio
+from pathlib import Path
+from rosefs.watch.events import NoEventsError, follow_events
+
+async def main():
+    try:
+        await follow_events(Path(sys.argv[1]), lambda: print("ready"), print)
+    except NoEventsError as error:
+        print(error)
+
+trio.run(main)
+"""
+
+
+def test_where_a_directory_cannot_be_read_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "music" / "lost+found").mkdir(parents=True)
+    (tmp_path / "music" / "lost+found").chmod(0)
+    said = run_as_user(UNREADABLE, str(tmp_path / "music"))
+    assert f'Permission denied (os error 13) about ["{tmp_path}/music/lost+found"]' in said
+    assert said.endswith(f"; let this user read it, or move it out of {tmp_path}/music\n")
