@@ -64,7 +64,8 @@ class Watcher:
         self._news = trio.Event()
         self._problems: set[Problem] = set()
         self._state = WatchState("off", "" if settings.mode == "off" else "not started", time.time())
-        self._can_have_events = True
+        self._no_events = ""
+        """Why there are no events, once that was found out."""
         self._under_way = 0
 
     @property
@@ -92,11 +93,10 @@ class Watcher:
             try:
                 await self._follow_this(identity)
             except NoEventsError as error:
-                self._can_have_events = False
+                self._no_events = str(error)
                 log.warning(
                     "%s is looked through again and again instead: %s", self._c.music_source_dir, error
                 )
-                self._set_state(mode="polling", reason=str(error))
             except LostEventsError as error:
                 log.info("begins to watch anew: %s", error)
                 wait = first if trio.current_time() - begun > longest else min(longest, 2 * wait)
@@ -130,8 +130,8 @@ class Watcher:
     def _way_to_follow(self) -> tuple[Mode, str]:
         if self._settings.mode == "polling":
             return "polling", "asked for"
-        if not self._can_have_events:
-            return "polling", self._state.reason
+        if self._no_events:
+            return "polling", self._no_events
         kind = file_system_of(self._c.music_source_dir)
         if self._settings.mode == "auto" and lacks_events(kind):
             return "polling", f"{kind} does not tell of changes that others make"
