@@ -171,7 +171,7 @@ def test_after_a_crash_the_next_mount_clears_the_place(
         os.kill(background.pid, signal.SIGKILL)
         background.wait()
         # The kernel says the one of what is asked later, the other of what was being asked.
-        with pytest.raises(OSError, match="not connected|connection abort"):
+        with pytest.raises(OSError, match=r"not connected|connection abort"):
             os.listdir(mountpoint)
         with mounted_in_background(rosefs.config, mountpoint, "--fuse", binding) as again:
             assert os.listdir(mountpoint / "Artists") == ["LOONA"]
