@@ -143,6 +143,8 @@ class FileHandle:
     content: Readable
     writes: bool = False
     """Opened for writing, maybe for reading too."""
+    through: Key | None = None
+    """The directory in which it was looked up to be opened for writing."""
 
     @property
     def current(self) -> Readable:

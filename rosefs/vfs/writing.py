@@ -118,7 +118,7 @@ class Writing(Reading):
         inode.through, inode.called = directory.key, request.name
         self._inodes.opened_draft(inode)
         draft = self._start(inode, None, mode=mode & 0o777 | 0o600)
-        handle = self._handles.add(FileHandle(inode, draft, writes=True))
+        handle = self._handles.add(FileHandle(inode, draft, writes=True, through=directory.key))
         return OpenFile(handle, keep_cache=True), self._attributes(inode, directory.key)
 
     def open(self, inode: int, flags: int) -> OpenFile:
@@ -160,7 +160,7 @@ class Writing(Reading):
                 os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
             keep_cache = self._inodes.opened(inode, content.stamp, content.identity_length)
             draft = self._start(inode, content)
-        handle = self._handles.add(FileHandle(inode, draft, writes=True))
+        handle = self._handles.add(FileHandle(inode, draft, writes=True, through=inode.through))
         return OpenFile(handle, keep_cache), draft
 
     def write(self, handle: int, offset: int, data: bytes) -> int:
@@ -330,13 +330,16 @@ class Writing(Reading):
 
     def _truncate(self, inode: Inode, size: int, handle: int | None) -> None:
         draft = inode.draft
-        if handle is not None and inode.through is not None and place_of(inode.through) in OF_MEMBERS:
-            # Editing in place ends by cutting off, copying begins so; and an open file cannot become another one.
-            if not size or draft is None or draft.shown() is None:
+        if handle is None:
+            self._expect_truncation(inode)
+        else:
+            # What was opened through a list stays so: an open file cannot become another one. There, editing in place
+            # ends by cutting off, and copying begins so.
+            through = self._handles.get(handle, FileHandle).through
+            in_list = through is not None and place_of(through) in OF_MEMBERS
+            if in_list and (not size or draft is None or draft.shown() is None):
                 raise NotPermittedError(f"{inode.called}: a member is only cut off where it was written to")
             self._expect(inode, Operation.WRITE)
-        else:
-            self._expect_truncation(inode)
         if draft is not None and draft.writers:
             # Without a handle it may be the second half of an open with O_TRUNC.
             draft.truncate(size, by_opening=handle is None and size == 0)
