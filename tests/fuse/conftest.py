@@ -123,7 +123,12 @@ def make_library(c: Config) -> None:
 
 @contextmanager
 def working(
-    directory: Path, binding: str, *, expects_log: Sequence[str] = (), hard_limit: float = HARD_LIMIT
+    directory: Path,
+    binding: str,
+    *,
+    expects_log: Sequence[str] = (),
+    allows_log: Sequence[str] = (),
+    hard_limit: float = HARD_LIMIT,
 ) -> Iterator[Workbench]:
     """Mounts the library, made in a directory, while the block runs; its trash is there too."""
     c = Config(music_source_dir=directory / "source", cache_dir=directory / "cache", max_proc=1)
@@ -139,6 +144,7 @@ def working(
             state_dir=state_dir,
             clock=clock,
             expects_log=expects_log,
+            allows_log=allows_log,
             hard_limit=hard_limit,
         ) as mount:
             yield Workbench(c, mount, state_dir, directory / "data" / "Trash", clock)

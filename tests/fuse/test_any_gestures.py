@@ -1,0 +1,385 @@
+"""Whatever programs do to a mounted library, one after another: tree, cache, disk and a simple model agree."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+import rosecache
+from rosefs.library import lists, releases
+from rosefs.library.journal import Journal
+from rosefs.library.undo import undo
+from tests.fuse.conftest import run, wait_for, working
+from tests.support.audio import PICTURE, make_release, set_tags
+from tests.support.library import check_cache, snapshot
+from tests.support.mounts import HARD_LIMIT
+from tests.support.shelf import Shelf, Shown, id_of, shown_by_cache, shown_by_mount
+
+pytestmark = pytest.mark.usefixtures("need_fuse")
+
+PICK = st.integers(0, 1000)
+VIEW = st.sampled_from(["Collages", "Playlists"])
+
+
+class Gestures(RuleBasedStateMachine):
+    """A user with a mount, a tagger beside it, and the commands, at one library."""
+
+    binding = "pyfuse3"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.top = Path(tempfile.mkdtemp())
+        self.stack.callback(shutil.rmtree, self.top)
+        self.bench = self.stack.enter_context(
+            working(self.top, self.binding, hard_limit=5 * HARD_LIMIT, allows_log=["put back [0-9]+ files"])
+        )
+        self.mnt, self.c = self.bench.mount.path, self.bench.c
+        self.journal = Journal(self.bench.state_dir)
+        self.count = 0
+        self.before: Shelf | None = None
+        self.shelf = self.look()
+
+    def look(self) -> Shelf:
+        """Returns a model of what the cache has to begin with."""
+        shown = shown_by_cache(self.c)
+        return Shelf(
+            {track: title for each in shown.releases.values() for track, title in each.titles.items()},
+            {track: release for release, each in shown.releases.items() for track in each.titles},
+            {release: each.new for release, each in shown.releases.items()},
+            {release: each.cover for release, each in shown.releases.items() if each.cover is not None},
+            shown.collages,
+            shown.playlists,
+        )
+
+    def teardown(self) -> None:
+        try:
+            self.bench.clock.advance(100)
+            self.everything_agrees()
+            rosecache.update_cache(self.c)  # files that were held for a while have another ctime since
+            check_cache(self.c)
+        finally:
+            self.stack.close()
+
+    # What there is --------------------------------------------------------------------------------------
+
+    def new_name(self) -> str:
+        self.count += 1
+        return f"Name {self.count}"
+
+    def release(self, pick: int) -> str:
+        ids = sorted(self.shelf.new)
+        return ids[pick % len(ids)]
+
+    def track(self, pick: int) -> str:
+        ids = sorted(self.shelf.titles)
+        return ids[pick % len(ids)]
+
+    def named(self, directory: Path, identifier: str) -> Path:
+        """Returns what is shown of an id in a directory."""
+        return next(path for path in sorted(directory.iterdir()) if id_of(path) == identifier)
+
+    def release_path(self, release: str, view: str = "Releases") -> Path:
+        return self.named(self.mnt / view, release)
+
+    def track_path(self, track: str, *, flat: bool = False) -> Path:
+        if flat:
+            return self.named(self.mnt / "Releases/!All Tracks", track)
+        return self.named(self.release_path(self.shelf.release_of[track]), track)
+
+    def lists(self, view: str) -> dict[str, list[str]]:
+        return self.shelf.collages if view == "Collages" else self.shelf.playlists
+
+    def list_name(self, view: str, pick: int) -> str:
+        names = sorted(self.lists(view))
+        return names[pick % len(names)]
+
+    def member_paths(self, view: str, name: str) -> list[Path]:
+        numbered = [path for path in (self.mnt / view / name).iterdir() if path.name[0].isdigit()]
+        return sorted(numbered, key=lambda path: int(path.name.partition(".")[0]))
+
+    @contextmanager
+    def gesture(self) -> Iterator[Shelf]:
+        """Gives the model to be changed, and remembers what it was if the gesture can be taken back."""
+        before, edits = copy.deepcopy(self.shelf), self.edits()
+        yield self.shelf
+        self.bench.clock.advance(3)  # what is removed in quick succession is taken back as one
+        self.before = before if self.edits() != edits else None
+
+    def edits(self) -> int:
+        return len(self.journal.history())
+
+    # Gestures on releases -------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.shelf.titles)
+    @rule(pick=PICK, flat=st.booleans())
+    def retag_in_place(self, pick: int, flat: bool) -> None:
+        track, title = self.track(pick), self.new_name()
+        with self.gesture() as shelf:
+            set_tags(self.track_path(track, flat=flat), title=title)
+            shelf.titles[track] = title
+
+    @precondition(lambda self: self.shelf.titles)
+    @rule(pick=PICK)
+    def retag_by_a_temporary_file(self, pick: int) -> None:
+        track, title = self.track(pick), self.new_name()
+        path = self.track_path(track)
+        outside = self.top / path.name
+        shutil.copyfile(path, outside)
+        set_tags(outside, title=title, roseid=None)
+        temporary = path.with_name(f"temporary{path.suffix}")
+        run("cp", outside, temporary)
+        run("mv", temporary, path)
+        outside.unlink()
+        self.shelf.titles[track] = title
+        self.before = None
+
+    # An update of a library without any release changes nothing: its disk may not be mounted.
+    @precondition(lambda self: len(self.shelf.new) > 1)
+    @rule(pick=PICK, flat=st.booleans())
+    def remove_a_track(self, pick: int, flat: bool) -> None:
+        track = self.track(pick)
+        is_last = len(self.shelf.tracks_of(self.shelf.release_of[track])) == 1
+        with self.gesture() as shelf:
+            run("rm", self.track_path(track, flat=flat))
+            if is_last:
+                self.bench.clock.advance(11)
+            shelf.remove_track(track)
+
+    @precondition(lambda self: len(self.shelf.new) > 1)
+    @rule(pick=PICK, view=st.sampled_from(["Releases", "Releases - Added On", "Artists/{}"]))
+    def remove_a_release(self, pick: int, view: str) -> None:
+        release = self.release(pick)
+        artist = rosecache.get_release(self.c, release)
+        assert artist is not None
+        view = view.format(artist.releaseartists.main[0].name)
+        with self.gesture() as shelf:
+            run("rm", "-r", self.release_path(release, view))
+            for track in shelf.tracks_of(release):
+                shelf.remove_track(track)
+
+    @precondition(lambda self: self.shelf.new)
+    @rule(pick=PICK)
+    def move_between_new_and_all(self, pick: int) -> None:
+        release = self.release(pick)
+        new = self.shelf.new[release]
+        views = ("Releases - New", "Releases") if new else ("Releases", "Releases - New")
+        with self.gesture() as shelf:
+            run("mv", self.release_path(release, views[0]), self.mnt / views[1])
+            shelf.new[release] = not new
+
+    @precondition(lambda self: self.shelf.new)
+    @rule(pick=PICK, extension=st.sampled_from(["png", "jpg"]))
+    def set_a_cover(self, pick: int, extension: str) -> None:
+        release, content = self.release(pick), PICTURE + self.new_name().encode()
+        image = self.top / f"image.{extension}"
+        image.write_bytes(content)
+        with self.gesture() as shelf:
+            run("cp", image, self.release_path(release) / f"cover.{extension}")
+            shelf.covers[release] = content
+
+    @precondition(lambda self: self.shelf.covers)
+    @rule(pick=PICK)
+    def remove_a_cover(self, pick: int) -> None:
+        release = sorted(self.shelf.covers)[pick % len(self.shelf.covers)]
+        with self.gesture() as shelf:
+            (cover,) = self.release_path(release).glob("cover.*")
+            run("rm", cover)
+            del shelf.covers[release]
+
+    @rule(tracks=st.integers(1, 2), program=st.sampled_from(["cp -r", "cp -a", "rsync -a", "mv"]))
+    def import_a_release(self, tracks: int, program: str) -> None:
+        name = self.new_name()
+        album = make_release(
+            self.top / "outside", name, tracks=tracks, format="flac", artist="LOONA", album=name
+        )
+        with self.gesture() as shelf:
+            run(*program.split(), album, self.mnt / "Releases")
+            assert album.exists() == (program != "mv")
+            self.bench.clock.advance(6)
+            wait_for(lambda: len(rosecache.list_releases(self.c)) > len(shelf.new))
+            (added,) = (each for each in rosecache.list_releases(self.c) if each.id not in shelf.new)
+            shelf.new[added.id] = True
+            for track in rosecache.get_tracks_of_release(self.c, added):
+                shelf.titles[track.id], shelf.release_of[track.id] = track.tracktitle, added.id
+
+    # Gestures on lists ----------------------------------------------------------------------------------
+
+    @rule(view=VIEW)
+    def make_a_list(self, view: str) -> None:
+        name = self.new_name()
+        with self.gesture():
+            run("mkdir", self.mnt / view / name)
+            self.lists(view)[name] = []
+
+    @precondition(lambda self: self.shelf.collages and self.shelf.playlists)
+    @rule(view=VIEW, pick=PICK)
+    def rename_a_list(self, view: str, pick: int) -> None:
+        name, new = self.list_name(view, pick), self.new_name()
+        with self.gesture():
+            run("mv", self.mnt / view / name, self.mnt / view / new)
+            self.lists(view)[new] = self.lists(view).pop(name)
+
+    @precondition(lambda self: self.shelf.collages and self.shelf.playlists)
+    @rule(view=VIEW, pick=PICK)
+    def remove_a_list(self, view: str, pick: int) -> None:
+        name = self.list_name(view, pick)
+        with self.gesture():
+            run("rm", "-r", self.mnt / view / name)
+            del self.lists(view)[name]
+
+    @precondition(lambda self: self.shelf.new and self.shelf.collages)
+    @rule(pick=PICK, to=PICK, program=st.sampled_from(["cp -r", "cp -a", "rsync -a"]))
+    def copy_into_a_collage(self, pick: int, to: int, program: str) -> None:
+        release, name = self.release(pick), self.list_name("Collages", to)
+        with self.gesture() as shelf:
+            run(*program.split(), self.release_path(release), self.mnt / "Collages" / name)
+            if release not in shelf.collages[name]:
+                shelf.collages[name].append(release)
+
+    @precondition(lambda self: self.shelf.new and self.shelf.collages)
+    @rule(pick=PICK, to=PICK)
+    def move_into_a_collage_from_the_source(self, pick: int, to: int) -> None:
+        release, name = self.release(pick), self.list_name("Collages", to)
+        found = rosecache.get_release(self.c, release)
+        assert found is not None
+        with self.gesture() as shelf:
+            run("mv", found.source_path, self.mnt / "Collages" / name)
+            if release not in shelf.collages[name]:
+                shelf.collages[name].append(release)
+            self.bench.clock.advance(61)
+            assert found.source_path.exists()
+
+    @precondition(lambda self: self.shelf.titles and self.shelf.playlists)
+    @rule(pick=PICK, to=PICK, program=st.sampled_from(["cp", "cp -a", "rsync -a", "install"]))
+    def copy_into_a_playlist(self, pick: int, to: int, program: str) -> None:
+        track, name = self.track(pick), self.list_name("Playlists", to)
+        with self.gesture() as shelf:
+            outside = self.top / self.track_path(track).name  # a name in a playlist may be that of a member
+            shutil.copyfile(self.track_path(track), outside)
+            run(*program.split(), outside, self.mnt / "Playlists" / name)
+            outside.unlink()
+            shelf.playlists[name].append(track)
+
+    @precondition(lambda self: self.shelf.collages and self.shelf.playlists)
+    @rule(view=VIEW, pick=PICK, member=PICK)
+    def remove_a_member(self, view: str, pick: int, member: int) -> None:
+        name = self.list_name(view, pick)
+        paths = self.member_paths(view, name)
+        if not paths:
+            return
+        with self.gesture() as shelf:
+            index = member % len(paths)
+            run("rm", "-r", paths[index])
+            ids = self.lists(view)[name]
+            del ids[shelf.there(ids)[index]]
+
+    @precondition(lambda self: self.shelf.collages and self.shelf.playlists)
+    @rule(view=VIEW, pick=PICK, member=PICK, to=st.integers(0, 6))
+    def move_a_member(self, view: str, pick: int, member: int, to: int) -> None:
+        name = self.list_name(view, pick)
+        paths = self.member_paths(view, name)
+        if not paths:
+            return
+        with self.gesture() as shelf:
+            ids = self.lists(view)[name]
+            there = shelf.there(ids)
+            index = member % len(paths)
+            target = there[min(max(to, 1), len(there)) - 1]
+            run("mv", paths[index], paths[index].with_name(f"{to}. x"))
+            ids.insert(target, ids.pop(there[index]))
+
+    # Beside the mount -----------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.shelf.titles)
+    @rule(pick=PICK)
+    def a_tagger_changes_the_source(self, pick: int) -> None:
+        track, title = self.track(pick), self.new_name()
+        found = rosecache.get_track(self.c, track)
+        assert found is not None
+        set_tags(found.source_path, title=title)
+        rosecache.update_cache(self.c)
+        self.shelf.titles[track] = title
+        self.before = None
+
+    @precondition(lambda self: self.shelf.new)
+    @rule(pick=PICK)
+    def a_command_toggles_new(self, pick: int) -> None:
+        found = rosecache.get_release(self.c, self.release(pick))
+        assert found is not None
+        with self.gesture() as shelf:
+            releases.toggle_new(self.c, self.journal, found)
+            shelf.new[found.id] = not shelf.new[found.id]
+
+    @precondition(lambda self: self.shelf.titles and self.shelf.playlists)
+    @rule(pick=PICK, to=PICK)
+    def a_command_adds_to_a_playlist(self, pick: int, to: int) -> None:
+        track, name = self.track(pick), self.list_name("Playlists", to)
+        with self.gesture() as shelf:
+            lists.add(self.c, self.journal, lists.PLAYLISTS, name, [track])
+            shelf.playlists[name].append(track)
+
+    @precondition(lambda self: self.before is not None)
+    @rule()
+    def the_last_gesture_is_taken_back(self) -> None:
+        undo(self.c, self.journal)
+        assert self.before is not None
+        self.shelf, self.before = self.before, None
+
+    @rule(seconds=st.sampled_from([0.5, 11]))
+    def time_passes(self, seconds: float) -> None:
+        self.bench.clock.advance(seconds)
+
+    # What has to be true --------------------------------------------------------------------------------
+
+    @invariant()
+    def everything_agrees(self) -> None:
+        expected = self.shelf.shown()
+        assert shown_by_cache(self.c) == expected
+        wait_for(lambda: self._shown() == expected)
+        before = snapshot(self.c.music_source_dir)
+        other = msgspec.structs.replace(self.c, cache_dir=self.top / f"cache {self.new_name()}")
+        assert rosecache.update_cache(other).problems == []
+        assert shown_by_cache(other) == expected
+        assert snapshot(self.c.music_source_dir) == before
+        shutil.rmtree(other.cache_dir)
+
+    def _shown(self) -> Shown | None:
+        try:
+            return shown_by_mount(self.mnt)
+        except FileNotFoundError:
+            return None  # names change while they are looked at
+
+
+# REPEAT=20 pytest … tries so many times as many histories, other ones each time.
+_REPEAT = int(os.environ.get("REPEAT", "0"))
+
+
+def test_any_gestures(binding: str) -> None:
+    run_state_machine_as_test(
+        type("Gestures", (Gestures,), {"binding": binding}),
+        settings=settings(
+            max_examples=5 * max(_REPEAT, 1),
+            stateful_step_count=12,
+            derandomize=not _REPEAT,
+            deadline=None,
+            phases=[Phase.generate],  # to look for a shorter history takes minutes
+        ),
+    )
