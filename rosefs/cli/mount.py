@@ -33,9 +33,8 @@ _DETAILED = 2
 @click.option("--debug", is_flag=True, help="Stay in the foreground, and log every request.")
 @click.option("--view", metavar="VIEW", help="Show one view only, such as Artists, at the top of the mount.")
 @click.option(
-    "--read-only/--writable", default=None,
-    help="Write nothing at all to the music directory, ids included; or let the library be changed through the "
-    "mount, which not everything can yet. Neither of them is the default: ids are written, and that is all.",
+    "--read-only", is_flag=True,
+    help="Write nothing at all to the music directory, ids included, and let nobody change it through the mount.",
 )  # fmt: skip
 @click.option("--allow-other", is_flag=True, help="Let other users in, with the permissions that are shown.")
 @click.option(
@@ -55,7 +54,7 @@ def mount(
     foreground: bool,
     debug: bool,
     view: str | None,
-    read_only: bool | None,
+    read_only: bool,
     allow_other: bool,
     options: tuple[str, ...],
     binding: str | None,
@@ -70,7 +69,7 @@ def mount(
     given = parse_options(options)
     given = replace(
         given,
-        read_only=given.read_only if read_only is None else read_only,
+        read_only=read_only or given.read_only,
         allow_other=given.allow_other or allow_other,
         binding=binding or given.binding,
         view=view or given.view,

@@ -21,9 +21,6 @@ from rosefs.fuse.mount import AUTO, BINDINGS, MountOptions
 from rosefs.settings import Settings, ViewKey
 from rosefs.vfs.model import Appearance
 
-WRITABLE_UNLESS_TOLD = False
-"""Whether programs can change the library where neither option says so."""
-
 _LONGEST_NAME = 100
 """Bytes of the mount point's name in that of the log."""
 
@@ -64,7 +61,7 @@ class Request:
             settings=settings,
             mountpoint=_mountpoint(settings, self.mountpoint),
             binding=_binding(options.binding),
-            writable=not read_only and (WRITABLE_UNLESS_TOLD or options.read_only is False),
+            writable=not read_only,
             allow_other=options.allow_other,
             appearance=_appearance(view, options),
             watches=self.watches,

@@ -151,7 +151,7 @@ def test_a_mount_that_nobody_waits_for_any_more_is_not_kept(
 
 
 def test_a_place_is_mounted_on_once(library: Config, rosefs: Cli, mountpoint: Path) -> None:
-    with mounted_in_background(rosefs.config, mountpoint) as background:
+    with mounted_in_background(rosefs.config, mountpoint, "--no-watch") as background:
         log = background.log()
         ran = run(rosefs.config)
         assert (ran.returncode, ran.stdout) == (1, "")

@@ -44,7 +44,7 @@ def test_a_mount_from_its_beginning_to_its_death(
         assert shown["mountpoint"] == str(mountpoint)
         assert (shown["state"], shown["source"]) == ("alive", str(c.music_source_dir))
         assert (shown["binding"], shown["pid"]) == (binding, running.process.pid)
-        assert (shown["read_only"], shown["view"], shown["watcher"]) == (True, None, "off")
+        assert (shown["read_only"], shown["view"], shown["watcher"]) == (False, None, "off")
         assert shown["contents"] == {"releases": 1, "tracks": 3, "collages": 1, "playlists": 0}
         assert shown["problem_count"] == 1
         assert shown["problems"] == [{"path": str(release / "broken.mp3"), "reason": "the file is empty"}]
