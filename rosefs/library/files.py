@@ -204,6 +204,21 @@ def tree_size(directory: Path) -> int:
     return sum(os.stat(Path(parent, name)).st_size for parent, _, names in walk(directory) for name in names)
 
 
+def times_below(directory: Path) -> dict[str, int]:
+    """Returns when each file of a directory tree was changed last, in nanoseconds, by its relative path.
+
+    Without hidden files, which are datafiles for one. To write an identifier keeps a file's time.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return {
+        os.path.relpath(path, directory): os.lstat(path).st_mtime_ns
+        for parent, _, names in walk(directory)
+        for path in (os.path.join(parent, name) for name in names if not name.startswith("."))
+    }
+
+
 def walk(directory: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """Walks as os.walk does, but raises the errors that it swallows. Links to directories are not followed."""
 

@@ -16,7 +16,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ from rosecache.temporary import claim
 from rosefs.library.errors import NotFoundError
 from rosefs.library.making import OLD_SUFFIX, SUFFIX, remove_entry
 from rosefs.library.making import Edit as Edit
-from rosefs.library.steps import Cancelled, Done, Header, Step, decode_lines, encode_line
+from rosefs.library.steps import Cancelled, Done, Found, Header, Step, decode_lines, encode_line
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Entry:
         finished: False if it is being made, or if its program was killed.
         undone: It has been taken back.
         steps: What it did, in order.
+        found: What the directories held that it made or moved, when it had ended; see ``steps.Found``.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Entry:
     finished: bool
     undone: bool
     steps: tuple[Step, ...]
+    found: Mapping[Path, Mapping[str, int]]
 
 
 def _program() -> str:
@@ -219,6 +221,7 @@ class Journal:
         header: Header | None = None
         finished = False
         steps: list[Step] = []
+        found: dict[Path, dict[str, int]] = {}
         for line in decode_lines(data):
             match line:
                 case Header():
@@ -227,13 +230,15 @@ class Journal:
                     steps.pop()
                 case Done():
                     finished = True
+                case Found():
+                    found[line.path] = line.times
                 case _:
                     steps.append(line)
         if header is None:
             return None
         return Entry(
             identifier, header.time, header.title, header.program, header.undoes, header.group, finished,
-            identifier in undone, tuple(steps),
+            identifier in undone, tuple(steps), found,
         )  # fmt: skip
 
     def _prune(self, *, by_size: bool) -> None:

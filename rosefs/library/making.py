@@ -13,16 +13,18 @@ from pathlib import Path
 from rosecache.tags.journal import flush_directory
 from rosecache.temporary import claim
 from rosefs.library.errors import JournalError
-from rosefs.library.files import CHUNK
+from rosefs.library.files import CHUNK, times_below
 from rosefs.library.hands import Hands, take_back
 from rosefs.library.steps import (
     Adopted,
     Cancelled,
     Created,
     Done,
+    Found,
     Header,
     Line,
     Step,
+    directories_of,
     encode_line,
     was_done,
     without_detours,
@@ -159,6 +161,8 @@ class Edit(Hands):
         """Notes that everything is done."""
         self._settle()
         if self._steps:
+            for path in directories_of(self._steps):
+                self._write(Found(path=path, times=times_below(path)))
             self._write(Done())
         elif self._descriptor is not None:
             remove_entry(self._directory, self.id)  # every step failed, and somebody did something else

@@ -101,6 +101,14 @@ class Replaced(Line, frozen=True, kw_only=True):
         return (Piece(self.path, 0, self.prefix), between, end)
 
 
+class Found(Line, frozen=True, kw_only=True):
+    """What a directory held that an edit had made, moved or adopted: to tell whether it has changed since."""
+
+    path: Path
+    times: dict[str, int]
+    """See ``files.times_below``."""
+
+
 class Cancelled(Line, frozen=True, kw_only=True):
     """The step before failed, and nothing came of it."""
 
@@ -110,7 +118,7 @@ class Done(Line, frozen=True, kw_only=True):
 
 
 Step = Renamed | Trashed | Restored | Created | Adopted | Replaced
-_AnyLine = Header | Step | Cancelled | Done
+_AnyLine = Header | Step | Found | Cancelled | Done
 
 
 def _encode(value: Any) -> str:
@@ -150,6 +158,16 @@ def paths_of(step: Step) -> tuple[Path, ...]:
             return (step.at.original,)
         case Created() | Adopted() | Replaced():
             return (step.path,)
+
+
+def directories_of(steps: Iterable[Step]) -> list[Path]:
+    """Returns the directories that steps made, moved or adopted, and that are there."""
+    paths = [
+        step.new if isinstance(step, Renamed) else step.path
+        for step in steps
+        if isinstance(step, Renamed | Created | Adopted)
+    ]
+    return [path for path in paths if path.is_dir() and not path.is_symlink()]
 
 
 def without_detours(steps: Iterable[Step]) -> list[Step]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from rosecache.config import Config
 from rosecache.errors import RosecacheError
 from rosefs.library.editing import editing, holding, refresh, touched_by
 from rosefs.library.errors import NotFoundError, UndoError
-from rosefs.library.files import digest_if_file
+from rosefs.library.files import digest_if_file, times_below
 from rosefs.library.hands import take_back
 from rosefs.library.journal import Entry, Journal
 from rosefs.library.making import remove_entry
@@ -106,11 +107,11 @@ def _undo(c: Config, journal: Journal, chosen: Entry, parts: list[Entry]) -> Und
     touched = touched_by(c, paths)
     with holding(c, touched):
         steps = without_detours(step for part in parts for step in _done_steps(part))
-        _check(chosen, steps)
+        _check(chosen, parts, steps)
     if steps:
         undoes = tuple(part.id for part in parts)
         with editing(c, journal, _title(chosen), touched, undoes=undoes, force=True) as edit:
-            _check(chosen, steps)
+            _check(chosen, parts, steps)
             for step in reversed(steps):
                 take_back(step, edit, journal.directory)
     else:
@@ -239,6 +240,16 @@ class _Plan:
         if actual != digest:
             raise self.refusal(f"{path} has changed since")
 
+    def expect_files(self, path: Path, times: Mapping[str, int]) -> None:
+        """Makes sure that a directory holds the same files as when the edit had ended; identifiers do not count."""
+        try:
+            now = times_below(path)
+        except FileNotFoundError as error:
+            raise self.refusal(f"{path} is gone") from error
+        changed = sorted(name for name, _ in times.items() ^ now.items())
+        if changed:
+            raise self.refusal(f"{path / changed[0]} has changed since, or is new, or gone")
+
     def expect_trashed(self, step: Trashed) -> None:
         problem = problem_of(step.at)
         if problem is not None:
@@ -258,9 +269,12 @@ class _Plan:
         return UndoError(f"{self._entry.title!r} cannot be taken back: {reason}; nothing was changed")
 
 
-def _check(entry: Entry, steps: list[Step]) -> None:
+def _check(entry: Entry, parts: list[Entry], steps: list[Step]) -> None:
     """Makes sure that all steps can be taken back. Raises UndoError with the reason if one cannot."""
     plan = _Plan(entry)
+    for part in parts:
+        for path, times in part.found.items():
+            plan.expect_files(path, times)
     for step in reversed(steps):
         match step:
             case Renamed():

@@ -24,7 +24,7 @@ from rosefs.library.errors import NotFoundError, TrashError, UndoError
 from rosefs.library.journal import Journal
 from rosefs.library.lists import COLLAGES, PLAYLISTS
 from rosefs.library.undo import Undone, recover, undo
-from tests.support.audio import PICTURE, make_release
+from tests.support.audio import PICTURE, make_release, set_tags
 from tests.support.library import check_cache, snapshot
 
 
@@ -128,6 +128,33 @@ def test_every_edit_is_taken_back_and_done_again(
     assert not journal.find(entry.id).undone
     assert undo(full, journal).entry.id == entry.id
     assert snapshot(full.music_source_dir) == before
+
+
+def _edit_a_file(release: Path) -> None:
+    set_tags(next(release.glob("*.opus")), title="Changed")
+
+
+def _add_a_file(release: Path) -> None:
+    (release / "notes.txt").write_text("mine")
+
+
+def _remove_a_file(release: Path) -> None:
+    next(release.glob("*.opus")).unlink()
+
+
+@pytest.mark.parametrize("change", [_edit_a_file, _add_a_file, _remove_a_file])
+@pytest.mark.parametrize("name", ["import", "import by moving", "make a single"])
+def test_a_directory_that_was_made_is_not_taken_away_when_its_files_have_changed(
+    full: Config, journal: Journal, tmp_path: Path, name: str, change: Callable[[Path], None]
+) -> None:
+    before = set(full.music_source_dir.iterdir())
+    EDITS[name](full, journal, tmp_path)
+    (made,) = set(full.music_source_dir.iterdir()) - before
+    change(made)
+    after = snapshot(full.music_source_dir)
+    with pytest.raises(UndoError, match="has changed since"):
+        undo(full, journal)
+    assert snapshot(full.music_source_dir) == after
 
 
 def test_the_last_edits_are_taken_back_one_after_the_other(
