@@ -9,12 +9,10 @@ from pathlib import Path
 import click
 
 from rosecache.datafiles import write_atomically
-from rosecache.errors import ConfigError
 from rosefs.cli.output import one_line
-from rosefs.cli.settings_check import genre_errors, template_errors
+from rosefs.cli.settings_check import check_settings
 from rosefs.cli.state import State, pass_state
 from rosefs.cli.systemd import unit
-from rosefs.settings import Settings
 
 
 @click.group()
@@ -45,11 +43,10 @@ def check(state: State, path: Path | None) -> None:
     Each mistake is a line with the key and what was expected; the exit status is 1 if there is any.
     """
     path = path or state.used_config_path
-    settings = Settings.load(path)
-    errors: list[ConfigError] = [*template_errors(settings.cache, path), *genre_errors(settings.cache)]
+    settings, errors = check_settings(path)
     for error in errors[:-1]:
         click.echo(f"rosefs: error: {error}", err=True)
-    if errors:
+    if errors or settings is None:
         raise errors[-1]
     source = settings.cache.music_source_dir
     if not source.is_dir():

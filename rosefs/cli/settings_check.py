@@ -7,16 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from rosecache.config import Config, PathTemplates, TemplateSet
+from rosecache.config import Config, PathTemplates, TemplateSet, read_toml
 from rosecache.errors import ConfigError, TemplateError
 from rosecache.genres import load_genre_tree
 from rosecache.templates import TemplateKind, validate_template
+from rosefs.settings import Settings
 
 _KINDS: dict[str, TemplateKind] = {"release": "release", "track": "track", "all_tracks": "track"}
 """What the templates of a view name, by their keys."""
+
+
+def check_settings(path: Path) -> tuple[Settings | None, list[ConfigError]]:
+    """Reads a configuration file and looks for every mistake in it.
+
+    Returns:
+        The settings without those that are wrong, or None if nothing can be made of the rest; and the mistakes.
+
+    Raises:
+        ConfigError: It cannot be read, or is not TOML.
+    """
+    values = read_toml(path)
+    errors: list[ConfigError] = []
+    while True:
+        try:
+            settings = Settings.from_mapping(values, path=path)
+        except ConfigError as error:
+            if error.key in [known.key for known in errors]:
+                return None, errors  # what was wrong is removed by now, and nothing goes without it
+            errors.append(error)
+            if not _remove(values, error.key):
+                return None, errors
+        else:
+            return settings, [*errors, *template_errors(settings.cache, path), *genre_errors(settings.cache)]
+
+
+def _remove(values: dict[str, Any], key: str) -> bool:
+    """Removes what a dotted key names, a list as a whole. Returns False if it is not there."""
+    *tables, name = key.partition("[")[0].split(".")
+    for table in tables:
+        values = values.get(table, {})
+    return values.pop(name, values) is not values
 
 
 def template_errors(c: Config, path: Path) -> Iterator[ConfigError]:

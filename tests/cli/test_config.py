@@ -160,6 +160,20 @@ def test_check_names_the_key_and_what_was_expected(rosefs: Cli, line: str, error
     assert what.startswith(error)
 
 
+def test_check_names_every_mistake(rosefs: Cli) -> None:
+    rosefs.config.write_text(
+        f"music_source_dir = '{rosefs.config.parent}'\nmax_proc = '2'\nxyz = 1\n"
+        "artist_aliases = [{ artist = 'A' }]\n[vfs]\nmount = 'm'\nviews = ['artist']\n"
+        "[path_templates.artists]\nrelease = '{{ title }}'\ntracks = 'x'\n"
+    )
+    lines = rosefs("config", "check", status=1).stderr.splitlines()
+    keys = [line.removeprefix(f"rosefs: error: {rosefs.config}: ").partition(": ")[0] for line in lines]
+    assert sorted(keys) == [
+        "artist_aliases[0].aliases", "max_proc", "path_templates.artists.release",
+        "path_templates.artists.tracks", "vfs.mount", "vfs.views[0]", "xyz",
+    ]  # fmt: skip
+
+
 def test_check_names_every_template_that_is_wrong(rosefs: Cli) -> None:
     rosefs.config.write_text(
         rosefs.config.read_text()
