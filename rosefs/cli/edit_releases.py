@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from rosecache.query.releases import release_logtext
-from rosefs.cli.editing import find_release, find_track, json_option, open_library, say, showing_progress
+from rosefs.cli.editing import (
+    do_each,
+    find_release,
+    find_track,
+    json_option,
+    open_library,
+    say,
+    showing_progress,
+)
 from rosefs.cli.output import one_line
 from rosefs.cli.state import State, pass_state
 from rosefs.library.covers import delete_cover, extract_covers, set_cover
@@ -32,14 +40,12 @@ def import_(state: State, directories: tuple[Path, ...], move: bool, json_output
     only when it is whole. A directory moved from another volume is copied, and then put into the trash.
     """
     c, journal = open_library(state)
-    done: list[Imported] = []
-    for directory in directories:
+
+    def import_one(directory: Path) -> Imported:
         with showing_progress(one_line(directory.name)) as progress:
-            done.append(import_release(c, journal, directory, move=move, progress=progress))
-        if not json_output:  # what is done is said at once, since the next may take long, or fail
-            say([], [f"imported {done[-1].path}"], as_json=False)
-    if json_output:
-        say(done, [], as_json=True)
+            return import_release(c, journal, directory, move=move, progress=progress)
+
+    do_each(directories, import_one, lambda _, done: f"imported {done.path}", as_json=json_output)
 
 
 @click.command()
@@ -53,9 +59,12 @@ def delete(state: State, releases: tuple[str, ...], json_output: bool) -> None:
     members, marked as missing; "rosefs undo" brings a release back to them.
     """
     c, journal = open_library(state)
-    found = [find_release(c, text) for text in releases]
-    done = [delete_release(c, journal, release) for release in found]
-    say(done, [f"deleted {release_logtext(release)}" for release in found], as_json=json_output)
+    do_each(
+        [find_release(c, text) for text in releases],
+        lambda release: delete_release(c, journal, release),
+        lambda release, _: f"deleted {release_logtext(release)}",
+        as_json=json_output,
+    )
 
 
 @click.command("toggle-new")
@@ -65,13 +74,12 @@ def delete(state: State, releases: tuple[str, ...], json_output: bool) -> None:
 def toggle_new_(state: State, releases: tuple[str, ...], json_output: bool) -> None:
     """Mark releases as new that are not, and the other way round."""
     c, journal = open_library(state)
-    found = [find_release(c, text) for text in releases]
-    done = [toggle_new(c, journal, release) for release in found]
-    lines = [
-        f"{release_logtext(release)} is {'new' if each.new else 'not new'}"
-        for release, each in zip(found, done, strict=True)
-    ]
-    say(done, lines, as_json=json_output)
+    do_each(
+        [find_release(c, text) for text in releases],
+        lambda release: toggle_new(c, journal, release),
+        lambda release, done: f"{release_logtext(release)} is {'new' if done.new else 'not new'}",
+        as_json=json_output,
+    )
 
 
 @click.command("set-cover")

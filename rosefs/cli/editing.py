@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from rosecache.config import Config
 from rosecache.model import Release, Track
 from rosefs.cli.browse import cached_config, find_one
+from rosefs.cli.errors import EXPECTED, text_of
 from rosefs.cli.kinds import KINDS
 from rosefs.cli.output import clean, write_json
 from rosefs.cli.state import State
@@ -22,6 +23,9 @@ from rosefs.library.journal import Journal
 from rosefs.library.undo import Undone, recover
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 json_option = click.option("--json", "json_output", is_flag=True, help="Write what was done as JSON.")
 
@@ -78,6 +82,35 @@ def say(results: Sequence[Any], lines: Sequence[str], *, as_json: bool) -> None:
         return
     for line in lines:
         click.echo(clean(line).encode("utf-8", "surrogateescape"))
+
+
+def do_each(things: Iterable[T], do: Callable[[T], R], line: Callable[[T, R], str], *, as_json: bool) -> None:
+    """Does something to each of several things, and says at once what was done, since the next may take long.
+
+    What fails for one is said, and the others are done; the exit status is 1 then.
+
+    Args:
+        things: What to do it to.
+        do: Does it, and returns what there is to be said in JSON.
+        line: Says it for people.
+        as_json: Write the results as a list in JSON, rather than lines.
+    """
+    results: list[R] = []
+    failed = False
+    for thing in things:
+        try:
+            result = do(thing)
+        except EXPECTED as error:
+            click.echo(f"rosefs: error: {text_of(error)}", err=True)
+            failed = True
+            continue
+        results.append(result)
+        if not as_json:
+            say([], [line(thing, result)], as_json=False)
+    if as_json:
+        say(results, [], as_json=True)
+    if failed:
+        sys.exit(1)
 
 
 @contextmanager

@@ -62,6 +62,21 @@ def test_directories_are_imported(library: Cli, c: Config, tmp_path: Path) -> No
     )
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_fails_for_one_directory_keeps_none_of_the_others_out(
+    library: Cli, c: Config, tmp_path: Path, as_json: bool
+) -> None:
+    one, two = (make_release(tmp_path / "in", name, tracks=1, album=name) for name in ("one", "two"))
+    nothing = tmp_path / "nothing"
+    result = library("releases", "import", one, nothing, two, *["--json"] * as_json, status=1)
+    assert f"rosefs: error: {nothing} does not exist" in result.stderr
+    paths = [str(c.music_source_dir / name) for name in ("one", "two")]
+    if as_json:
+        assert [each["path"] for each in json.loads(result.stdout)] == paths
+    else:
+        assert result.stdout.splitlines() == [f"imported {path}" for path in paths]
+
+
 def test_releases_are_deleted_and_come_back(library: Cli, c: Config, home_trash: Path) -> None:
     before = snapshot(c.music_source_dir)
     assert out(library, "releases", "delete", "Hash", c.music_source_dir / "square/01.opus") == (
