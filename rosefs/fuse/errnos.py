@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping
 
 from rosefs.vfs.errors import (
+    AbsentError,
     AccessDeniedError,
     BadHandleError,
     BusyError,
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 ERRNOS: Mapping[type[FileSystemError], int] = {
     FileSystemError: errno.EIO,
     NoEntryError: errno.ENOENT,
+    AbsentError: errno.ENOENT,
     NotADirectoryFsError: errno.ENOTDIR,
     IsADirectoryFsError: errno.EISDIR,
     ReadOnlyError: errno.EROFS,

@@ -35,10 +35,11 @@ _INTERVAL = 0.02
 
 
 @contextmanager
-def stopping_on_signals() -> Iterator[Callable[[], None]]:
+def stopping_on_signals(first: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """Lets the stop signals end ``llfuse.main``, which has to run within the block, in the main thread.
 
     SIGHUP is left to the handler that Python has for it, and SIGUSR1 writes the stacks of all threads to stderr.
+    On a stop signal, ``first`` is called while requests are still answered.
 
     Gives a function to be called once ``llfuse.main`` has put up its signal handlers. Signals that come
     earlier are kept until then: unhandled they would end the process and leave a dead mount.
@@ -47,7 +48,7 @@ def stopping_on_signals() -> Iterator[Callable[[], None]]:
     waiters: list[threading.Thread] = []
 
     def begin() -> None:
-        waiter = threading.Thread(target=_watch, args=(finished,), name="signals", daemon=True)
+        waiter = threading.Thread(target=_watch, args=(finished, first), name="signals", daemon=True)
         waiters.append(waiter)
         waiter.start()
 
@@ -67,7 +68,7 @@ def stopping_on_signals() -> Iterator[Callable[[], None]]:
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
 
 
-def _watch(finished: threading.Event) -> None:
+def _watch(finished: threading.Event, first: Callable[[], None]) -> None:
     """Does what signals ask for, until one of them says to stop."""
     while not finished.is_set():
         number = signal.Signals(signal.sigwait(_WATCHED))
@@ -75,6 +76,7 @@ def _watch(finished: threading.Event) -> None:
             return
         if number in STOP_SIGNALS:
             log.info("ends on %s", number.name)
+            first()
             _stop(number, finished)
         elif number == signal.SIGUSR1:
             faulthandler.dump_traceback()

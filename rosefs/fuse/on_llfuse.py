@@ -2,7 +2,7 @@
 
 llfuse runs every handler under one lock of its own. What is answered from memory is answered under it; what
 may query or touch a disk releases it. There is no READDIRPLUS, and the answer to open cannot drop a file's
-cached pages, so they are invalidated instead.
+cached pages, so they are dropped before it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,22 @@ import llfuse
 
 from rosefs.fuse.checks import explaining_refusal
 from rosefs.fuse.companions import companions_in_thread
+from rosefs.fuse.device import Device, open_devices
 from rosefs.fuse.errnos import errno_for
+from rosefs.fuse.following import follow
 from rosefs.fuse.llfuse_signals import stopping_on_signals
 from rosefs.fuse.operations import Operations
-from rosefs.fuse.translation import Companion, Timeouts, changes_of, fill_absent, fill_entry, fill_statvfs
-from rosefs.vfs.errors import NoAttributeError, NoEntryError, NotPermittedError, ReadOnlyError
-from rosefs.vfs.model import Attributes, OpenFile
+from rosefs.fuse.translation import (
+    Companion,
+    Timeouts,
+    changes_of,
+    fill_absent,
+    fill_entry,
+    fill_statvfs,
+    trusted_timeouts,
+)
+from rosefs.vfs.errors import AbsentError, NoAttributeError, NotPermittedError, ReadOnlyError
+from rosefs.vfs.model import Attributes, Kernel, OpenFile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,14 +59,18 @@ def _handler(function: Callable[P, T]) -> Callable[P, T]:
 class Handlers:
     """The kernel's requests as calls of a tree. llfuse documents each method, in its class ``Operations``."""
 
-    def __init__(self, tree: Operations, timeouts: Timeouts, on_start: Callable[[], None]) -> None:
+    def __init__(
+        self, tree: Operations, kernel: Kernel, timeouts: Timeouts, on_start: Callable[[], None]
+    ) -> None:
         self._tree = tree
+        self._kernel = kernel
         self._timeouts = timeouts
         self._on_start = on_start
-        tree.connect(_Kernel())
+        tree.connect(kernel)
 
     @_handler
     def init(self) -> None:
+        self._timeouts = trusted_timeouts(self._kernel, self._timeouts)
         with llfuse.lock_released:
             self._on_start()
 
@@ -69,9 +83,7 @@ class Handlers:
     def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> Any:
         try:
             found = self._ask(self._tree.is_cheap(parent_inode), self._tree.lookup, parent_inode, name)
-        except NoEntryError:
-            if not self._tree.absence_may_be_cached(parent_inode):
-                raise
+        except AbsentError:
             return fill_absent(llfuse.EntryAttributes(), self._timeouts)
         return self._entry(found)
 
@@ -230,20 +242,13 @@ class Handlers:
 
     def _opened(self, inode: int, opened: OpenFile) -> int:
         if not opened.keep_cache:
-            # All that llfuse offers, and it comes a moment after the answer: a thread of its own sends it.
-            llfuse.invalidate_inode(inode)
+            # llfuse cannot say so in the answer, so the pages have to go before it.
+            with llfuse.lock_released:
+                self._tree.drop_pages(inode)
         return opened.handle
 
     def _entry(self, attributes: Attributes) -> Any:
         return fill_entry(llfuse.EntryAttributes(), attributes, self._timeouts)
-
-
-class _Kernel:
-    """Tells the kernel what to forget, by a thread of llfuse's own: a moment after it was asked for."""
-
-    def drop_pages(self, inode: int) -> None:
-        with llfuse.lock:
-            llfuse.invalidate_inode(inode)
 
 
 def serve(
@@ -255,17 +260,25 @@ def serve(
     companions: Sequence[Companion],
 ) -> None:
     """Mounts and serves a tree: see ``translation.Serve``."""
-    with companions_in_thread(companions) as begin_companions, stopping_on_signals() as begin_stopping:
+    kernel = Device()
+    # As long as requests are answered, of which what is being told to the kernel may have to wait for one.
+    stopping = stopping_on_signals(first=tree.disconnect)
+    beside = companions_in_thread([functools.partial(follow, tree), *companions])
+    with beside as begin_companions, stopping as begin_stopping:
 
         def start() -> None:
             begin_stopping()
             on_ready()
             begin_companions()
 
-        handlers = Handlers(tree, timeouts, start)
+        handlers = Handlers(tree, kernel, timeouts, start)
+        others = open_devices()
         with explaining_refusal(mountpoint):
             llfuse.init(handlers, str(mountpoint), {*llfuse.default_options, *options})
         try:
+            kernel.attach(*(open_devices() - others))
             llfuse.main(workers=WORKERS)
         finally:
+            tree.disconnect()
+            kernel.close()
             llfuse.close(unmount=True)

@@ -23,6 +23,7 @@ import trio
 from rosefs.fuse.checks import explaining_refusal
 from rosefs.fuse.companions import run_companions
 from rosefs.fuse.errnos import errno_for
+from rosefs.fuse.following import follow
 from rosefs.fuse.operations import Operations
 from rosefs.fuse.translation import (
     STOP_SIGNALS,
@@ -32,8 +33,9 @@ from rosefs.fuse.translation import (
     fill_absent,
     fill_entry,
     fill_statvfs,
+    trusted_timeouts,
 )
-from rosefs.vfs.errors import NoAttributeError, NoEntryError, NotPermittedError, ReadOnlyError
+from rosefs.vfs.errors import AbsentError, NoAttributeError, NotPermittedError, ReadOnlyError
 from rosefs.vfs.model import Attributes, OpenFile
 
 log = logging.getLogger(__name__)
@@ -73,14 +75,20 @@ class Handlers(pyfuse3.Operations):
         self.started = trio.Event()
         """Set when the kernel has made contact."""
         self._tree = tree
-        self._timeouts = timeouts
+        self._kernel = _Kernel()
+        self._wanted_timeouts = timeouts
+        self._timeouts = timeouts.untold()
         self._queries = trio.CapacityLimiter(QUERY_THREADS)
         self._reads = trio.CapacityLimiter(READ_THREADS)
         self._edits = trio.CapacityLimiter(EDIT_THREADS)
-        tree.connect(_Kernel())
+        tree.connect(self._kernel)
 
     def init(self) -> None:
         self.started.set()
+
+    def trust_kernel(self) -> None:
+        """Lets the kernel keep answers for longer, if it can be told when they are not true any more."""
+        self._timeouts = trusted_timeouts(self._kernel, self._wanted_timeouts)
 
     # Names and attributes --------------------------------------------------------------------------------
 
@@ -90,9 +98,7 @@ class Handlers(pyfuse3.Operations):
     ) -> pyfuse3.EntryAttributes:
         try:
             found = await self._ask(self._tree.is_cheap(parent_inode), self._tree.lookup, parent_inode, name)
-        except NoEntryError:
-            if not self._tree.absence_may_be_cached(parent_inode):
-                raise
+        except AbsentError:
             return fill_absent(pyfuse3.EntryAttributes(), self._timeouts)
         return self._entry(found)
 
@@ -241,8 +247,8 @@ class Handlers(pyfuse3.Operations):
         if not opened.keep_cache:
             # The pages go with the answer. The attributes go before it, or a file that has grown would be read
             # up to its old size; they alone, since more could wait for a request that waits for us.
-            with suppress(FileNotFoundError):
-                pyfuse3.invalidate_inode(inode, attr_only=True)
+            with suppress(OSError):
+                self._kernel.forget_attributes(inode)
         return pyfuse3.FileInfo(fh=opened.handle, keep_cache=opened.keep_cache)
 
     def _entry(self, attributes: Attributes) -> pyfuse3.EntryAttributes:
@@ -250,13 +256,24 @@ class Handlers(pyfuse3.Operations):
 
 
 class _Kernel:
-    """Tells the kernel what to forget; called by threads that work for a request, never on the event loop."""
+    """The kernel, to be told what it must not remember any more: ``vfs.model.Kernel``."""
 
-    def drop_pages(self, inode: int) -> None:
-        try:
-            pyfuse3.invalidate_inode(inode)
-        except OSError as error:
-            log.debug("inode %d is not in the kernel's memory: %s", inode, error)
+    def forget_entry(self, parent: int, name: bytes) -> bool:
+        return _is_known(pyfuse3.invalidate_entry, parent, name)
+
+    def forget_attributes(self, inode: int) -> bool:
+        return _is_known(pyfuse3.invalidate_inode, inode, attr_only=True)
+
+    def drop_pages(self, inode: int) -> bool:
+        return _is_known(pyfuse3.invalidate_inode, inode)
+
+
+def _is_known(tell: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
+    try:
+        tell(*args, **kwargs)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def serve(
@@ -286,23 +303,27 @@ async def _serve(
             pyfuse3.init(handlers, str(mountpoint), {*pyfuse3.default_options, *options})
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_terminate_on, signals)
-                nursery.start_soon(_accompany, handlers.started, on_ready, companions)
+                nursery.start_soon(_terminate_on, signals, tree)
+                nursery.start_soon(_accompany, tree, handlers, on_ready, companions)
                 await pyfuse3.main(max_tasks=MAX_REQUESTS)
                 nursery.cancel_scope.cancel()
         finally:
+            tree.disconnect()
             pyfuse3.close(unmount=True)
 
 
-async def _terminate_on(signals: AsyncIterator[int]) -> None:
+async def _terminate_on(signals: AsyncIterator[int], tree: Operations) -> None:
     async for number in signals:
         log.info("ends on %s", signal.Signals(number).name)
+        # As long as requests are answered, of which what is being told to the kernel may have to wait for one.
+        await trio.to_thread.run_sync(tree.disconnect)
         pyfuse3.terminate()
 
 
 async def _accompany(
-    started: trio.Event, on_ready: Callable[[], None], companions: Sequence[Companion]
+    tree: Operations, handlers: Handlers, on_ready: Callable[[], None], companions: Sequence[Companion]
 ) -> None:
-    await started.wait()
+    await handlers.started.wait()
+    handlers.trust_kernel()
     on_ready()
-    await run_companions(companions)
+    await run_companions([functools.partial(follow, tree), *companions])

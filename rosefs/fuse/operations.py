@@ -30,8 +30,14 @@ class Operations(Protocol):
     def connect(self, kernel: Kernel) -> None:
         """Gives the tree whom to tell what the kernel must not keep. Called once, before anything else."""
 
+    def disconnect(self) -> None:
+        """Has the tree tell nothing any more, and waits for what it is telling."""
+
     def lookup(self, parent: int, name: bytes) -> Attributes:
-        """Finds a name and counts one lookup. Raises NoEntryError if it is not there."""
+        """Finds a name and counts one lookup.
+
+        Raises NoEntryError if it is not there, and of these AbsentError if the kernel may remember that.
+        """
 
     def remember(self, inode: int) -> None:
         """Counts one lookup of an inode that ``readdir`` gave and the kernel took."""
@@ -117,5 +123,8 @@ class Operations(Protocol):
     def is_known(self, inode: int) -> bool:
         """Tells whether the attributes of an inode are answered from memory."""
 
-    def absence_may_be_cached(self, parent: int) -> bool:
-        """Tells whether the kernel may remember that a directory does not have some name."""
+    def drop_pages(self, inode: int) -> None:
+        """Has the kernel drop what it keeps of a file, and waits until it did, but not for long."""
+
+    def follow(self) -> None:
+        """Notices what changed behind the tree's back; called several times a second, never by two at once."""

@@ -6,6 +6,7 @@ fields, and are filled here through a protocol. It never decides what is in a fi
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import stat
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from rosefs.fuse.operations import Operations
-from rosefs.vfs.model import Attributes, Changes
+from rosefs.vfs.model import ROOT_INODE, Attributes, Changes, Kernel
+
+log = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that end a mount in good order."""
@@ -33,17 +36,28 @@ STATVFS_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """For how many seconds the kernel may answer from its own memory.
+    """For how many seconds the kernel may answer from its own memory, unless it is told to forget earlier."""
 
-    One second each: nothing tells the kernel yet what changed, and within a second a change has to be seen.
-    """
-
-    entry: float = 1.0
+    entry: float = 3600.0
     """That a name leads to an inode."""
-    attributes: float = 1.0
+    attributes: float = 3600.0
     """What ``stat`` shows."""
-    absent: float = 1.0
+    absent: float = 3600.0
     """That a name is not there."""
+
+    def untold(self) -> Timeouts:
+        """Returns what is right for a kernel that is told nothing: within a second a change has to be seen."""
+        return Timeouts(*(min(each, 1.0) for each in (self.entry, self.attributes, self.absent)))
+
+
+def trusted_timeouts(kernel: Kernel, wanted: Timeouts) -> Timeouts:
+    """Returns the timeouts for a kernel that is told what to forget, if it lets itself be told; others otherwise."""
+    try:
+        kernel.forget_attributes(ROOT_INODE)
+    except OSError as error:
+        log.warning("the kernel cannot be told what changed, and so asks every second (%s)", error)
+        return wanted.untold()
+    return wanted
 
 
 Companion = Callable[[], Awaitable[None]]
@@ -100,7 +114,7 @@ def fill_entry(entry: EntryT, attributes: Attributes, timeouts: Timeouts) -> Ent
     entry.st_ino = attributes.inode
     entry.generation = 0
     entry.entry_timeout = timeouts.entry if attributes.keep_name else 0
-    entry.attr_timeout = timeouts.attributes
+    entry.attr_timeout = timeouts.attributes if attributes.keep else 0
     entry.st_mode = (stat.S_IFDIR if attributes.is_directory else stat.S_IFREG) | attributes.mode
     entry.st_nlink = attributes.links
     entry.st_uid = attributes.uid

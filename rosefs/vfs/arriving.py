@@ -63,7 +63,7 @@ def attributes_of(node: ArrivingNode, inode: int, look: Appearance) -> Attribute
     return Attributes(
         inode, is_directory, stat.S_IMODE(status.st_mode), 1, 0 if is_directory else status.st_size,
         status.st_mtime_ns, status.st_ctime_ns, status.st_atime_ns, uid, gid,
-        keep_name=False,
+        keep_name=False, keep=False,
     )  # fmt: skip
 
 

@@ -26,7 +26,6 @@ from rosefs.vfs.arriving import Arrival, Folder, State
 from rosefs.vfs.edits import Edits
 from rosefs.vfs.errors import FileSystemError
 from rosefs.vfs.inodes import Inodes
-from rosefs.vfs.model import Kernel
 from rosefs.vfs.names import RETIRED_SECONDS
 from rosefs.vfs.nodes import DirectoryNode, Key, Node, file_node, track_node
 
@@ -41,10 +40,11 @@ _OUT_OF_DATE = 0
 class Completion:
     """Completes arrivals."""
 
-    def __init__(self, edits: Edits, inodes: Inodes, kernel: Callable[[], Kernel]) -> None:
+    def __init__(self, edits: Edits, inodes: Inodes, forget: Callable[[int], None]) -> None:
+        """``forget`` has the kernel forget content and attributes of an inode."""
         self._edits = edits
         self._inodes = inodes
-        self._kernel = kernel
+        self._forget = forget
 
     def arm(self, arrival: Arrival) -> None:
         """Has an arrival looked at when it has been left alone for long enough."""
@@ -132,9 +132,6 @@ class Completion:
             if not isinstance(entry, Folder):
                 entry.became = files.get(release.source_path / arrival.relative(entry))
         key = Key("releases", "", release.id)
-        became = arrival.root.became = DirectoryNode(key, release.id, release.mtime, _OUT_OF_DATE)
-        inode = self._inodes.adopt(arrival.root.key, became)
-        tree.directory(RELEASES).bind({bound_name(arrival.name): key}, RETIRED_SECONDS)
         directory = tree.directory(key)
         listed = directory.entries().names
         old_names = {
@@ -142,13 +139,17 @@ class Completion:
             for name, entry in arrival.root.children.items()
             if entry.became is not None and bound_name(name) not in listed
         }
+        # First the names, so that there is no moment at which the directory is the new one and does not have them.
         directory.bind(old_names, RETIRED_SECONDS)
+        became = arrival.root.became = DirectoryNode(key, release.id, release.mtime, _OUT_OF_DATE)
+        inode = self._inodes.adopt(arrival.root.key, became)
+        tree.directory(RELEASES).bind({bound_name(arrival.name): key}, RETIRED_SECONDS)
         edits.arrivals.end(arrival, lasting=True)
         # Ids were written to the files, and what is shown of the directory is another thing now.
         known = [inode, *(self._inodes.find(entry.key) for entry in arrival.root.walk())]
         for each in known:
             if each is not None:
-                self._kernel().drop_pages(each.number)
+                self._forget(each.number)
 
 
 def _files_of(edits: Edits, release: Release) -> dict[Path, Node]:

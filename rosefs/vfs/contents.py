@@ -144,6 +144,20 @@ class ReleasesDirectory(_InView):
             candidates.append(Candidate(name, entity, node))
         return Built(candidates, frozenset(seen))
 
+    def lost(self, release_ids: Collection[str] | None) -> Collection[str]:
+        names = {name: key for name, key in self.leading(release_ids).items() if key.entity != ALL_TRACKS}
+        if not names:
+            return ()
+        ids = {key.id for key in names.values()}
+        found = {
+            release.id for release in rosecache.list_releases(self.context.c, ids) if self._keeps(release)
+        }
+        return [name for name, key in names.items() if key.id not in found]
+
+    def _keeps(self, release: Release) -> bool:
+        """Tells whether the name of a release that was listed here works still."""
+        return self.view.keeps_left or self.key.value in self.view.values_of(release)
+
     def survivors(self, keys: Collection[Key]) -> Collection[Key]:
         if not self.view.keeps_left:
             return ()
@@ -187,6 +201,11 @@ class AllTracksDirectory(_InView):
                 for track in tracks
             ]
         )
+
+    def lost(self, release_ids: Collection[str] | None) -> Collection[str]:
+        names = self.leading(release_ids)
+        existing = self.survivors(set(names.values())) if names else ()
+        return [name for name, key in names.items() if key not in existing]
 
     def survivors(self, keys: Collection[Key]) -> Collection[Key]:
         if not self.view.keeps_left:

@@ -11,14 +11,22 @@ import threading
 import unicodedata
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rosecache.config import Config
 from rosefs.settings import VfsSettings
+from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.freshness import Versions
 from rosefs.vfs.names import RETIRED_SECONDS, Candidate, Follower, NameMemory, Namer, assign_names
-from rosefs.vfs.nodes import Key, Node
+from rosefs.vfs.nodes import ARRIVAL, Key, Node
+
+Relisted = Callable[[Key, Collection[str], Container[str]], None]
+"""Told of a directory, the names that do not lead where they did any more, and those that it lists now."""
+
+
+def _tell_nobody(directory: Key, lost: Collection[str], names: Container[str]) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -66,6 +74,8 @@ class Context:
     clock: Callable[[], float]
     """Seconds, from any start."""
     shared: Shared = field(default_factory=Shared)
+    relisted: Relisted = _tell_nobody
+    """Called when a directory is listed anew."""
 
 
 class Listing:
@@ -77,7 +87,7 @@ class Listing:
         generation: When it was read, see ``freshness.Versions``.
     """
 
-    __slots__ = ("_by_key", "_rows", "generation", "members", "names")
+    __slots__ = ("_by_key", "_names_by_key", "_rows", "generation", "members", "names")
 
     def __init__(self, names: dict[str, Node], members: frozenset[str], generation: int) -> None:
         self.names = names
@@ -85,6 +95,7 @@ class Listing:
         self.generation = generation
         self._rows: list[tuple[str, Node]] | None = None
         self._by_key: dict[Key, Node] | None = None
+        self._names_by_key: dict[Key, str] | None = None
 
     @property
     def rows(self) -> Sequence[tuple[str, Node]]:
@@ -99,6 +110,12 @@ class Listing:
         if self._by_key is None:
             self._by_key = {node.key: node for node in self.names.values()}
         return self._by_key
+
+    def name_of(self, key: Key) -> str | None:
+        """Returns the name of what is listed under a key."""
+        if self._names_by_key is None:
+            self._names_by_key = {node.key: name for name, node in self.names.items()}
+        return self._names_by_key.get(key)
 
     @property
     def newest(self) -> int:
@@ -148,7 +165,44 @@ class Directory(ABC):
     @property
     def remembers_names(self) -> bool:
         """Whether there are names here that are not listed and still work."""
-        return bool(self._memory.owners(self.context.clock()))
+        return self._memory.has_any(self.context.clock())
+
+    def is_current(self, listing: Listing) -> bool:
+        """Tells whether nothing has changed since the directory listed this."""
+        return self._listing is listing and listing.generation >= self._valid_from
+
+    def leading(self, release_ids: Collection[str] | None) -> dict[str, Key]:
+        """Returns the names that work, listed or not, of what belongs to releases, or of everything for None.
+
+        Not those of what arrives, which nobody remembers.
+        """
+        names = {name: key for name, key in self._memory.all().items() if key.space != ARRIVAL}
+        if self._listing is not None:
+            listed = self._listing.names.items()
+            names |= {
+                name: node.key
+                for name, node in listed
+                if release_ids is None or node.release_id in release_ids
+            }
+        return names
+
+    def names_of(self, key: Key) -> list[str]:
+        """Returns the names that something has here, listed or not. Asks the cache nothing."""
+        names = [name for name, owner in self._memory.all().items() if owner == key]
+        listed = None if self._listing is None else self._listing.name_of(key)
+        return names if listed is None else [*names, listed]
+
+    def lost(self, release_ids: Collection[str] | None) -> Collection[str]:
+        """Returns the names that lead nowhere any more after releases changed; None for any change.
+
+        Directories that are cheap to list are listed anew instead, which tells more exactly what changed.
+        """
+        try:
+            if self._listing is not None:
+                self.entries()
+        except NoEntryError:
+            return self.leading(None)
+        return ()
 
     def is_made_from(self, release_ids: Collection[str]) -> bool:
         """Tells whether any of the releases is listed, or may be by a listing that is being built."""
@@ -158,11 +212,13 @@ class Directory(ABC):
         """Has names that are not listed lead to something for a while, and nothing else get them."""
         with self._lock:
             self._memory.update({}, names.items(), self.context.clock() + seconds)
+            self.context.relisted(self.key, (), names)
 
     def unbind(self, name: str) -> None:
         """Takes back :meth:`bind`."""
         with self._lock:
             self._memory.release(name)
+            self.context.relisted(self.key, (name,), ())
 
     def drop(self) -> None:
         """Has the listing built anew when it is needed again."""
@@ -203,8 +259,10 @@ class Directory(ABC):
             if self._listing is not None and self.is_ready:
                 return self._listing
             generation = self.context.versions.generation
+            before = self.leading(None)
             listing = self._name(self.build(generation), generation)
             self._listing = listing
+            self.context.relisted(self.key, self._not_leading(before, listing), listing.names)
             if self.context.versions.generation != generation:
                 # Something changed meanwhile. It may be in here or not: good for now, built anew next time.
                 self.drop()
@@ -225,8 +283,14 @@ class Directory(ABC):
 
     def bound(self, name: str) -> Key | None:
         """Returns what a name leads to that was listed here, now or up to two hours ago. Asks the cache nothing."""
-        node = None if self._listing is None else self._listing.names.get(name)
-        return self._memory.find(name, self.context.clock()) if node is None else node.key
+        return self.bound_now(name)[0]
+
+    def bound_now(self, name: str) -> tuple[Key | None, bool]:
+        """Returns what :meth:`bound` does, and whether nothing has changed since that was listed."""
+        listing = self._listing
+        node = None if listing is None else listing.names.get(name)
+        key = self._memory.find(name, self.context.clock()) if node is None else node.key
+        return key, listing is not None and self.is_current(listing)
 
     def find_key(self, key: Key) -> Node | None:
         """Returns what is listed under a key, or still has a retired name."""
@@ -234,6 +298,19 @@ class Directory(ABC):
         if node is None and self._memory.holds(key, self.context.clock()):
             return self.fetch(key)
         return node
+
+    def _not_leading(self, before: Mapping[str, Key], listing: Listing) -> list[str]:
+        """Returns which of the names that worked until now do not lead to the same any more."""
+        now, names = self.context.clock(), listing.names
+        unlisted = {name: key for name, key in before.items() if name not in names or names[name].key != key}
+        retired = {name: key for name, key in unlisted.items() if self._memory.find(name, now) == key}
+        elsewhere = {key for key in retired.values() if key not in listing.by_key}
+        existing = self.survivors(elsewhere) if elsewhere else ()
+        return [
+            name
+            for name, key in unlisted.items()
+            if name not in retired or (key in elsewhere and key not in existing)
+        ]
 
     def _name(self, built: Built, generation: int) -> Listing:
         present = {item.node.key for item in built.candidates}

@@ -15,6 +15,10 @@ class NoEntryError(FileSystemError):
     """There is no such name, or the thing it named is gone."""
 
 
+class AbsentError(NoEntryError):
+    """There is no such name, and whoever asked may remember that until told otherwise."""
+
+
 class NotADirectoryFsError(FileSystemError):
     """A file was used as a directory."""
 

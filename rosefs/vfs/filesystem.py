@@ -35,7 +35,7 @@ class FileSystem(Filling):
 
     def mkdir(self, parent: int, name: bytes) -> Attributes:
         """Makes a directory, and counts a lookup of it."""
-        with self._settled(parent):
+        with self._telling.holding((parent,)), self._settled(parent):
             directory = self._directory(parent)
             request = self._request(directory, name)
             if request.node is not None:
@@ -43,11 +43,11 @@ class FileSystem(Filling):
             made = perform(self._editing(), Operation.MKDIR, request)
             if made is None:
                 raise NoEntryError(os.fsdecode(name))
-            return self._attributes(self._inodes.remember(made), directory.key)
+            return self._attributes(self._inodes.remember(made))
 
     def unlink(self, parent: int, name: bytes) -> None:
         """Removes a file's name. Raises NoEntryError, IsADirectoryFsError, or what the gesture does."""
-        with self._settled(parent):
+        with self._telling.holding((parent,)), self._settled(parent):
             self._unlink(parent, name)
 
     def _unlink(self, parent: int, name: bytes) -> None:
@@ -63,18 +63,23 @@ class FileSystem(Filling):
             perform(self._editing(), Operation.UNLINK, request)
         if draft is not None:
             draft.remove()
+        self._forget(request)
 
     def rmdir(self, parent: int, name: bytes) -> None:
         """Removes a directory. Raises NoEntryError, NotADirectoryFsError, or what the gesture does."""
-        with self._settled(parent):
-            request = self._request(self._directory(parent), name)
-            if not isinstance(request.node, DirectoryNode):
-                raise missing(name) if request.node is None else NotADirectoryFsError(request.name)
-            perform(self._editing(), Operation.RMDIR, request)
+        with self._telling.holding((parent,)):
+            with self._settled(parent):
+                request = self._request(self._directory(parent), name)
+                if not isinstance(request.node, DirectoryNode):
+                    raise missing(name) if request.node is None else NotADirectoryFsError(request.name)
+                with self._telling.holding((self._inodes.number_of(request.node.key),)):
+                    perform(self._editing(), Operation.RMDIR, request)
+            self._forget(request)
 
     def rename(self, parent: int, name: bytes, to_parent: int, to_name: bytes, flags: int) -> None:
         """Renames something; ``flags`` are those of renameat2(2)."""
-        with self._settled(parent), self._settled(to_parent):
+        held = self._telling.holding((parent, to_parent))
+        with held, self._settled(parent), self._settled(to_parent):
             self._rename(parent, name, to_parent, to_name, flags)
 
     def _rename(self, parent: int, name: bytes, to_parent: int, to_name: bytes, flags: int) -> None:
@@ -90,10 +95,12 @@ class FileSystem(Filling):
         inode = self._inodes.find(request.node.key)
         if inode is None or inode.draft is None:
             perform(edits, Operation.RENAME, request)
-            return
-        self._save(inode, inode.draft.save)
-        with inode.draft.settled():
-            perform(edits, Operation.RENAME, request)
+        else:
+            self._save(inode, inode.draft.save)
+            with inode.draft.settled():
+                perform(edits, Operation.RENAME, request)
+        self._forget(request)
+        self._forget(to)
 
     def setxattr(self, inode: int, name: bytes, value: bytes) -> None:
         """Sets an extended attribute. Raises NotSupportedError for all but one, of what is no import."""
@@ -106,7 +113,8 @@ class FileSystem(Filling):
         if value not in _TRUTH:
             raise InvalidRequestError(f"expected true or false, not {value!r}")
         request = Request(node.key.parent, os.fsdecode(name), node, new=_TRUTH[value])
-        perform(edits, Operation.SET_NEW, request)
+        with self._telling.holding((inode,)):
+            perform(edits, Operation.SET_NEW, request)
 
     def removexattr(self, inode: int, name: bytes) -> None:
         """Refuses to remove an extended attribute, but of an import."""
@@ -114,3 +122,13 @@ class FileSystem(Filling):
         if self._set_arriving_xattr(inode, name, None):
             return
         raise NotSupportedError(os.fsdecode(name))
+
+    def _forget(self, request: Request) -> None:
+        """Has the kernel ask anew for the names of a gesture.
+
+        It moves and removes names by itself, and so may know under one what we have under another.
+        """
+        self._forgetting.name(request.directory, request.name)
+        self._forgetting.name_elsewhere(request.directory, request.name)
+        if isinstance(request.node, FileNode):
+            self._forgetting.names_of(request.node)

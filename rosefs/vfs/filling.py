@@ -38,7 +38,7 @@ from rosefs.vfs.gestures import perform
 from rosefs.vfs.handles import FileHandle
 from rosefs.vfs.inodes import Inode
 from rosefs.vfs.model import Appearance, Attributes, Changes, OpenFile
-from rosefs.vfs.nodes import ARRIVAL, ROOT_KEY, DirectoryNode, Key, Node
+from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, Key, Node
 from rosefs.vfs.sinking import Sinking
 from rosefs.vfs.spool import PERMISSIONS
 
@@ -123,7 +123,7 @@ class Filling(Sinking):
         self._completion: Completion | None = None
         if self._edits is not None:
             self._arrivals = self._edits.arrivals
-            self._completion = Completion(self._edits, self._inodes, lambda: self._kernel)
+            self._completion = Completion(self._edits, self._inodes, self._telling.pages)
             self._arrivals.left_alone = self._completion.arm
 
     def recover(self) -> None:
@@ -141,9 +141,6 @@ class Filling(Sinking):
 
     def is_cheap(self, inode: int) -> bool:
         return super().is_cheap(inode) and not self._arrivals.shows_some_in(self._inodes.get(inode).node.key)
-
-    def absence_may_be_cached(self, parent: int) -> bool:
-        return self._inodes.get(parent).node.key.space != ARRIVAL and super().absence_may_be_cached(parent)
 
     def _find(self, directory: DirectoryNode, name: bytes) -> Node:
         found = self._arrivals.find(directory.key, os.fsdecode(name))
@@ -166,10 +163,10 @@ class Filling(Sinking):
             return self._arrivals.listing(directory)
         return self._arrivals.shown(directory, super()._shown(directory))
 
-    def _attributes(self, inode: Inode, directory: Key = ROOT_KEY) -> Attributes:
+    def _attributes(self, inode: Inode, *, keep_name: bool = False) -> Attributes:
         if isinstance(inode.node, ArrivingFile | ArrivingDirectory):
             return attributes_of(inode.node, inode.number, self._appearance)
-        return super()._attributes(inode, directory)
+        return super()._attributes(inode, keep_name=keep_name)
 
     # Files ----------------------------------------------------------------------------------------------
 
@@ -196,7 +193,7 @@ class Filling(Sinking):
             except FileSystemError:
                 self.forget(inode.number, 1)
                 raise
-            return opened, self._attributes(self._current(inode.number), directory.key)
+            return opened, self._attributes(self._current(inode.number))
 
     def open(self, inode: int, flags: int) -> OpenFile:
         if flags & os.O_ACCMODE == os.O_RDONLY and not flags & os.O_TRUNC:

@@ -1,11 +1,12 @@
 """What the tree has read from the cache and is still true, by way of the cache's change feed.
 
-Looks only when an operation arrives, and not more often than every 50 ms. It says what changed; what hangs
-on it is the tree's to know. Nothing here talks to the kernel.
+Looks when an operation arrives, not more often than every 50 ms, and when somebody says so who follows the feed all
+the time. It says what changed; what hangs on it is the tree's to know. Nothing here talks to the kernel.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
@@ -13,6 +14,9 @@ from collections.abc import Callable, Iterable
 from rosecache.changes import Changes, changes_since, current_position
 from rosecache.config import Config
 from rosecache.database import connect
+from rosecache.errors import RosecacheError
+
+log = logging.getLogger(__name__)
 
 INTERVAL = 0.05
 """Seconds between two looks at the feed."""
@@ -78,6 +82,7 @@ class Freshness:
         self._seen = _Seen()
         self._position = current_position(c)
         self._looked_at = clock()
+        self._is_failing = False
 
     def is_due(self) -> bool:
         """Tells whether :meth:`check` would look."""
@@ -87,6 +92,17 @@ class Freshness:
         """Applies what changed since the last look, if that is long enough ago."""
         if self.is_due():
             self.look()
+
+    def follow(self) -> None:
+        """Looks, for whoever does nothing else: what goes wrong is logged once, until it works again."""
+        try:
+            self.look()
+        except (RosecacheError, sqlite3.Error, OSError) as error:
+            if not self._is_failing:
+                log.warning("the mount does not see changes of the cache: %s", error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
 
     def look(self) -> None:
         """Applies what changed since the last look."""

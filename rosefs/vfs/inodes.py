@@ -90,6 +90,10 @@ class Inodes:
             raise StaleError(f"inode {number} is not known")
         return inode
 
+    def known(self) -> list[Inode]:
+        """Returns the inodes that the kernel was told of and has not forgotten."""
+        return [inode for inode in list(self._known.values()) if inode.lookups]
+
     def find(self, key: Key) -> Inode | None:
         """Returns what is known of a key's number, if somebody knows it."""
         return self._known.get(self.number_of(key))

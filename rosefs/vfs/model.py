@@ -42,7 +42,8 @@ class Attributes:
     """What ``stat`` shows of a file or directory.
 
     ``mode`` holds the permission bits alone; ``is_directory`` tells the type, which is a regular file
-    otherwise. ``keep_name``: the kernel may remember that the name just asked for, or listed, leads here.
+    otherwise. ``keep_name``: the kernel may remember that the name just asked for, or listed, leads here;
+    ``keep``: that the attributes are these. It is told when that is not true any more.
     """
 
     inode: int
@@ -56,6 +57,7 @@ class Attributes:
     uid: int
     gid: int
     keep_name: bool = field(default=True, compare=False)
+    keep: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,15 @@ class OpenFile:
 class Counters:
     """What a file system keeps in memory and has done, for tests and benchmarks.
 
-    ``evaluations`` counts the name templates that were evaluated since it was made; the others are numbers
-    of what is there now.
+    ``evaluations`` counts the name templates that were evaluated since it was made, and ``told`` what the kernel
+    was told to forget; the others are numbers of what is there now.
     """
 
     inodes: int
     directories: int
     handles: int
     evaluations: int
+    told: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +114,17 @@ class Changes:
 
 
 class Kernel(Protocol):
-    """What has to be told to the kernel before an operation is answered."""
+    """Who has to be told what it must not remember any more.
 
-    def drop_pages(self, inode: int) -> None:
-        """Has it forget what it keeps of a file's content and attributes. Never fails."""
+    Each method may wait until requests are answered that concern the same, so a thread that others wait for must not
+    call it. Each returns whether the kernel knew of what it was told about, and raises OSError if it cannot be told.
+    """
 
+    def forget_entry(self, parent: int, name: bytes) -> bool:
+        """Has it forget where a name in a directory leads, or that the name is not there."""
 
-class NoKernel:
-    """For a tree that nobody serves."""
+    def forget_attributes(self, inode: int) -> bool:
+        """Has it forget the attributes of a file or directory. Waits for nothing."""
 
-    def drop_pages(self, inode: int) -> None:
-        pass
+    def drop_pages(self, inode: int) -> bool:
+        """Has it forget what it keeps of a file's content, and its attributes."""

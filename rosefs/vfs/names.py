@@ -143,11 +143,19 @@ class NameMemory:
         retired = self._retired.get(name)
         return retired[0] if retired is not None and now < retired[1] else None
 
+    def all(self) -> dict[str, Key]:
+        """Returns to whom each retired name belongs, or belonged until lately."""
+        return {name: key for name, (key, _) in self._retired.items()}
+
     def owners(self, now: float) -> dict[str, Key]:
         """Returns to whom each retired name belongs, and lets go of those whose time is over."""
         for name in [name for name, (_, until) in self._retired.items() if until <= now]:
             del self._retired[name]
         return {name: key for name, (key, _) in self._retired.items()}
+
+    def has_any(self, now: float) -> bool:
+        """Tells whether any retired name still works."""
+        return any(now < until for _, until in self._retired.values())
 
     def holds(self, key: Key, now: float) -> bool:
         """Tells whether something still has a retired name."""

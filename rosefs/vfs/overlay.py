@@ -110,6 +110,16 @@ class Overlay:
         now = self._clock()
         return any(self._hidden.get((place, key), 0.0) > now for place in (directory, None))
 
+    def differs(self, directory: Key, release_id: str) -> bool:
+        """Tells whether anything in a directory is shown differently for a moment."""
+        if release_id and self.written(release_id):
+            return True
+        now = self._clock()
+        with self._lock:
+            return any(
+                place in (directory, None) and until > now for (place, _), until in self._hidden.items()
+            )
+
     def shown(self, directory: Key, listing: Listing, release_id: str) -> Listing:
         """Returns a listing as it is to be shown: without what is hidden, with what was just written."""
         written = self.written(release_id) if release_id and self._written else {}

@@ -8,36 +8,36 @@ anything: that is ``filesystem``'s part.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from rosecache.changes import Changes
 from rosecache.config import Config, PathTemplates
 from rosefs.settings import VfsSettings
 from rosefs.vfs.directories import Listing
 from rosefs.vfs.errors import (
+    AbsentError,
     IsADirectoryFsError,
     NoEntryError,
     NotADirectoryFsError,
     ReadOnlyError,
     SourceIOError,
 )
+from rosefs.vfs.forgetting import Forgetting
 from rosefs.vfs.freshness import Freshness
 from rosefs.vfs.handles import Content, DirectoryHandle, FileHandle, GeneratedContent, Handles, SourceContent
 from rosefs.vfs.inodes import Inode, Inodes
-from rosefs.vfs.model import Appearance, Attributes, Counters, DirectoryEntry, OpenFile
-from rosefs.vfs.nodes import ROOT_KEY, DirectoryNode, FileNode, Key, Node, top_key
+from rosefs.vfs.model import Appearance, Attributes, Counters, DirectoryEntry, Kernel, OpenFile
+from rosefs.vfs.nodes import PLAYLIST_M3U8, DirectoryNode, FileNode, Key, Node, top_key
 from rosefs.vfs.overlay import Overlay
 from rosefs.vfs.places import OF_MEMBERS, Place, place_of
+from rosefs.vfs.telling import Telling
 from rosefs.vfs.tree import Tree
 from rosefs.vfs.xattrs import get_attribute, list_attributes
 
 _DIRECTORY_LINKS = 1
 """Says nothing of how many directories are in it; with 2, ``find`` could conclude that there are none."""
-
-_WITHOUT_CACHED_NAMES = ("collages", "playlists")
-"""Views where names come and go by number, and where a name tells what writing to a file means: the kernel asks
-for each name every time."""
 
 
 class Reading:
@@ -51,10 +51,14 @@ class Reading:
     ) -> None:
         self._c = c
         self._overlay = Overlay(clock)
-        self._tree = Tree(c, settings, clock, top_key(appearance.view))
+        self._telling = Telling()
+        self._tree = Tree(
+            c, settings, clock, lambda *relisted: self._forgetting.listed(*relisted), top_key(appearance.view)
+        )
         self._inodes = Inodes(self._tree.root)
+        self._forgetting = Forgetting(self._tree, self._inodes, self._telling)
         self._handles = Handles()
-        self._freshness = Freshness(c, clock, self._tree.apply)
+        self._freshness = Freshness(c, clock, self._apply)
         self._appearance = appearance
         # Files whose size or time on the disk is not what the cache says, with the generation that it was
         # found out in: true until the cache has looked at them.
@@ -65,6 +69,29 @@ class Reading:
         self._tree.reconfigure(msgspec.structs.replace(self._c, path_templates=path_templates), settings)
         self._freshness.resync()
 
+    # The kernel -----------------------------------------------------------------------------------------
+
+    def connect(self, kernel: Kernel) -> None:
+        """Takes whom to tell what is not true any more."""
+        self._telling.connect(kernel)
+
+    def disconnect(self) -> None:
+        """Tells the kernel nothing any more."""
+        self._telling.end()
+
+    def drop_pages(self, inode: int) -> None:
+        """Has the kernel drop what it keeps of a file, and waits until it did, but not for long."""
+        self._telling.drop_pages(inode)
+
+    def follow(self) -> None:
+        """Notices what changed in the cache, also if nobody asks; to be called several times a second."""
+        self._freshness.follow()
+        self._telling.tell_again()
+
+    def _apply(self, changes: Changes) -> None:
+        dropped = self._tree.apply(changes)
+        self._telling.find_out(lambda: self._forgetting.after(dropped))
+
     # Names and attributes -------------------------------------------------------------------------------
 
     def lookup(self, parent: int, name: bytes) -> Attributes:
@@ -72,21 +99,28 @@ class Reading:
 
         Raises:
             NoEntryError: There is no such name. Names that are no UTF-8 never exist.
+            AbsentError: The same, and the kernel may remember it.
             NotADirectoryFsError: The parent is a file.
             StaleError: The parent is not known.
         """
         self._freshness.check()
         directory = self._directory(parent)
-        if name == b".":
-            found = self._fresh(directory)
-        elif name == b"..":
-            found = self._parent(directory)
-        else:
+        if name in (b".", b".."):
+            found = self._fresh(directory) if name == b"." else self._parent(directory)
+            return self._attributes(self._inodes.remember(found))
+        try:
             found = self._find(directory, name)
+        except NoEntryError as error:
+            differs = self._overlay.differs(directory.key, self._release_of(directory.key))
+            if not differs and self._forgetting.may_keep_absence(directory.key, name):
+                raise AbsentError(*error.args) from None
+            raise
         inode = self._inodes.remember(found)
         inode.through, inode.called = directory.key, os.fsdecode(name)
-        inode.is_member = inode.is_member or place_of(directory.key) in OF_MEMBERS
-        return self._attributes(inode, directory.key)
+        if place_of(directory.key) in OF_MEMBERS and not inode.is_member:
+            self._forgetting.become_member(inode)
+        keep_name = self._forgetting.may_keep_name(inode, directory.key, name)
+        return self._attributes(inode, keep_name=keep_name)
 
     def remember(self, inode: int) -> None:
         """Counts a lookup of an entry that an open directory listed. Raises StaleError if none did."""
@@ -94,7 +128,7 @@ class Reading:
 
     def forget(self, inode: int, count: int) -> None:
         """Takes back lookups; what nobody knows any more needs no memory. Never fails."""
-        self._tree.discard(self._inodes.forget(inode, count))
+        self._discard(self._inodes.forget(inode, count))
 
     def getattr(self, inode: int) -> Attributes:
         """Returns the attributes of a known inode.
@@ -138,30 +172,33 @@ class Reading:
         """
         opened = self._handles.get(handle, DirectoryHandle)
         rows = opened.listing.rows
+        keeps_names = self._forgetting.may_keep_names(opened.directory, opened.listing)
+        of_members = place_of(opened.directory) in OF_MEMBERS
         for index in range(max(0, offset), len(rows)):
             name, node = rows[index]
             inode = self._inodes.pin(self._tree.listed(node), opened.pinned)
-            if inode.through is None:
+            # Where the kernel remembers names it does not ask for them before it opens a file.
+            if inode.through is None or not (of_members or inode.is_member):
                 inode.through, inode.called = opened.directory, name
-            yield DirectoryEntry(os.fsencode(name), self._attributes(inode, opened.directory), index + 1)
+            attributes = self._attributes(inode, keep_name=keeps_names and not inode.is_member)
+            yield DirectoryEntry(os.fsencode(name), attributes, index + 1)
 
     def releasedir(self, handle: int) -> None:
         """Closes a directory."""
         opened = self._handles.remove(handle, DirectoryHandle)
-        self._tree.discard(self._inodes.unpin(opened.pinned))
+        self._discard(self._inodes.unpin(opened.pinned))
 
     def is_cheap(self, inode: int) -> bool:
-        """Tells whether names in a directory can be looked up and listed without asking the cache."""
+        """Tells whether names in a directory can be looked up and listed without asking the cache, or waiting."""
         node = self._inodes.get(inode).node
-        return self.is_known(inode) and (not isinstance(node, DirectoryNode) or self._tree.is_ready(node.key))
+        if not isinstance(node, DirectoryNode):
+            return self.is_known(inode)
+        has_members = place_of(node.key) in OF_MEMBERS  # see become_member
+        return not has_members and self.is_known(inode) and self._tree.is_ready(node.key)
 
     def is_known(self, inode: int) -> bool:
         """Tells whether the attributes of a directory or file are known without asking the cache."""
         return not self._freshness.is_due() and self._tree.is_current(self._inodes.get(inode).node)
-
-    def absence_may_be_cached(self, parent: int) -> bool:
-        """Tells whether the kernel may remember that a name is not in a directory."""
-        return self._inodes.get(parent).node.key.space not in _WITHOUT_CACHED_NAMES
 
     # Files ----------------------------------------------------------------------------------------------
 
@@ -207,7 +244,7 @@ class Reading:
     def release(self, handle: int) -> None:
         """Closes a file."""
         opened = self._handles.remove(handle, FileHandle)
-        self._tree.discard(self._inodes.closed(opened.inode))
+        self._discard(self._inodes.closed(opened.inode))
 
     # The whole ------------------------------------------------------------------------------------------
 
@@ -220,11 +257,18 @@ class Reading:
 
     def counters(self) -> Counters:
         """Returns how much is in memory, and how much work was done."""
-        return Counters(len(self._inodes), len(self._tree), len(self._handles), self._tree.namer.evaluations)
+        return Counters(
+            len(self._inodes), len(self._tree), len(self._handles), self._tree.namer.evaluations, self._telling.told
+        )  # fmt: skip
 
     def close(self) -> None:
         """Closes what is still open. Nothing may be asked afterwards."""
+        self._telling.end()
         self._handles.clear()
+
+    def _discard(self, keys: Sequence[Key]) -> None:
+        self._tree.discard(keys)
+        self._forgetting.discard(keys)
 
     def _directory(self, inode: int) -> DirectoryNode:
         node = self._inodes.get(inode).node
@@ -305,23 +349,35 @@ class Reading:
             )  # fmt: skip
         return content
 
-    def _attributes(self, inode: Inode, directory: Key = ROOT_KEY) -> Attributes:
+    def _attributes(self, inode: Inode, *, keep_name: bool = False) -> Attributes:
         node = inode.node
-        look = self._appearance
-        keep_name = not inode.is_member and directory.space not in _WITHOUT_CACHED_NAMES
+        look, keep = self._appearance, self._tree.is_current(node)
         if isinstance(node, FileNode):
             found = self._found.get(node.key) if self._found else None
             if found is not None and self._tree.is_current(found):
                 node = found
             size, mtime = node.size, node.mtime
-            if inode.draft is not None:
-                size, mtime = inode.draft.shown() or (size, mtime)
+            if inode.draft is not None and (shown := inode.draft.shown()) is not None:
+                (size, mtime), keep = shown, False
+            if node.key.space == PLAYLIST_M3U8:
+                keep = keep and not self._tree.directory(Key("playlists", node.key.value, "")).is_held
             mode = look.mode(is_directory=False, writable=self.writable and node.content is None)
             return Attributes(
-                inode.number, False, mode, 1, size, mtime, mtime, mtime, look.uid, look.gid, keep_name
+                inode.number, False, mode, 1, size, mtime, mtime, mtime, look.uid, look.gid, keep_name, keep
             )
         mtime = inode.newest = max(inode.newest, node.mtime)
         mode = look.mode(is_directory=True, writable=self.writable)
         return Attributes(
-            inode.number, True, mode, _DIRECTORY_LINKS, 0, mtime, mtime, mtime, look.uid, look.gid, keep_name
+            inode.number,
+            True,
+            mode,
+            _DIRECTORY_LINKS,
+            0,
+            mtime,
+            mtime,
+            mtime,
+            look.uid,
+            look.gid,
+            keep_name,
+            keep,
         )

@@ -20,7 +20,7 @@ from rosefs.vfs.ghosts import GhostFile
 from rosefs.vfs.handles import FileHandle
 from rosefs.vfs.inodes import Inode
 from rosefs.vfs.model import Attributes, Changes, OpenFile
-from rosefs.vfs.nodes import GHOSTS, ROOT_KEY, DirectoryNode, Key, Node
+from rosefs.vfs.nodes import GHOSTS, DirectoryNode, Key, Node
 from rosefs.vfs.places import Place, is_ghost, place_of
 from rosefs.vfs.sink_gestures import take
 from rosefs.vfs.writing import Writing
@@ -41,10 +41,6 @@ class Sinking(Writing):
                 self._edits.sinks.close()
 
     # Names ----------------------------------------------------------------------------------------------
-
-    def absence_may_be_cached(self, parent: int) -> bool:
-        """Tells whether the kernel may remember that a name is not in a directory."""
-        return not is_ghost(self._inodes.get(parent).node.key) and super().absence_may_be_cached(parent)
 
     def _find(self, directory: DirectoryNode, name: bytes) -> Node:
         if self._edits is not None:
@@ -68,13 +64,14 @@ class Sinking(Writing):
         }
         return Listing({**shown.names, **names}, shown.members, shown.generation) if names else shown
 
-    def _attributes(self, inode: Inode, directory: Key = ROOT_KEY) -> Attributes:
-        attributes = super()._attributes(inode, directory)
+    def _attributes(self, inode: Inode, *, keep_name: bool = False) -> Attributes:
+        attributes = super()._attributes(inode, keep_name=keep_name)
         ghost = None if self._edits is None else self._edits.sinks.ghosts.of(inode.node.key)
         if ghost is None:
             return attributes
         mtime = ghost.node.mtime
-        return replace(attributes, mode=ghost.mode, mtime=mtime, ctime=mtime, atime=mtime, keep_name=False)
+        lasting = {"keep_name": False, "keep": False}
+        return replace(attributes, mode=ghost.mode, mtime=mtime, ctime=mtime, atime=mtime, **lasting)
 
     # Files ----------------------------------------------------------------------------------------------
 
@@ -93,7 +90,7 @@ class Sinking(Writing):
         ghost.mode = mode & 0o777
         inode = self._inodes.remember(node)
         inode.through, inode.called = directory.key, request.name
-        return self._open_ghost(inode, ghost, writes=True), self._attributes(inode, directory.key)
+        return self._open_ghost(inode, ghost, writes=True), self._attributes(inode)
 
     def open(self, inode: int, flags: int) -> OpenFile:
         """Opens a file. Raises as for reading, and NotPermittedError, AccessDeniedError, SourceWriteError."""

@@ -7,15 +7,15 @@ have touched. It knows no inode numbers and no handles.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import rosecache
 from rosecache.changes import Changes
 from rosecache.config import Config
 from rosefs.settings import VfsSettings
 from rosefs.vfs.contents import make_directory
-from rosefs.vfs.directories import Context, Directory
+from rosefs.vfs.directories import Context, Directory, Relisted
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_file_node, fetch_release_node
 from rosefs.vfs.freshness import Versions
@@ -35,6 +35,22 @@ _MANY = 500
 """From so many changed releases at once on, everything is dropped instead of asking for each."""
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What a change made out of date.
+
+    Attributes:
+        ids: The releases that changed; None if anything may have.
+        directories: Those whose listings are to be built anew.
+    """
+
+    ids: frozenset[str] | None
+    directories: Sequence[Directory]
+
+    def __contains__(self, directory: Key) -> bool:
+        return self.ids is None or any(each.key == directory for each in self.directories)
+
+
 class Tree:
     """The directories of a mount. Safe to use from several threads at once.
 
@@ -44,13 +60,20 @@ class Tree:
     """
 
     def __init__(
-        self, c: Config, settings: VfsSettings, clock: Callable[[], float], top: Key = ROOT_KEY
+        self,
+        c: Config,
+        settings: VfsSettings,
+        clock: Callable[[], float],
+        relisted: Relisted,
+        top: Key = ROOT_KEY,
     ) -> None:
         self._c = c
         self.namer = Namer(c)
         self.versions = Versions()
-        self._context = Context(c, settings, self.namer, self.versions, clock)
+        self._context = Context(c, settings, self.namer, self.versions, clock, relisted=relisted)
         self._directories: dict[Key, Directory] = {}
+        # Those that list files, by the release that they are of.
+        self._of_release: dict[str, set[Key]] = {}
         self._replacing = threading.Lock()
         self.root = DirectoryNode(top, "", 0, 0)
 
@@ -65,12 +88,27 @@ class Tree:
                 found = self._directories.get(key)
                 if found is None or found.context is not self._context:
                     found = self._directories[key] = make_directory(key, self._context)
+                    if key.entity:
+                        self._of_release.setdefault(key.id, set()).add(key)
         return found
+
+    def of_release(self, release_id: str) -> list[Directory]:
+        """Returns the directories of a release that are in use, in all views."""
+        with self._replacing:
+            keys = self._of_release.get(release_id, set())
+            return [self._directories[key] for key in keys]
+
+    def showing(self, release_id: str) -> list[Directory]:
+        """Returns the directories in use that may have the files of a release in them."""
+        flat = (each for each in self.of_release(ALL_TRACKS) if each.is_made_from({release_id}))
+        return [*self.of_release(release_id), *flat]
 
     def reconfigure(self, c: Config, settings: VfsSettings) -> None:
         """Names and lists everything by other settings from now on; the cache has to be the same."""
         self.namer = Namer(c)
         self._context = replace(self._context, c=c, settings=settings, namer=self.namer)
+        for directory in list(self._directories.values()):
+            self._context.relisted(directory.key, directory.leading(None), ())
 
     def is_ready(self, key: Key) -> bool:
         """Tells whether a directory's listing is there already."""
@@ -109,21 +147,27 @@ class Tree:
         for key in keys:
             directory = self._directories.get(key)
             if directory is not None and not directory.remembers_names:
-                self._directories.pop(key, None)
+                self._remove(key)
 
     def bound(self, name: str) -> set[Key]:
         """Returns what a name leads to in any directory that was looked at."""
         found = (directory.bound(name) for directory in list(self._directories.values()))
         return {key for key in found if key is not None}
 
-    def apply(self, changes: Changes) -> None:
-        """Drops the listings that changes may have touched."""
-        ids = {change.id for change in changes.changes if change.kind == "release"}
+    def _remove(self, key: Key) -> None:
+        with self._replacing:
+            self._directories.pop(key, None)
+            same = self._of_release.get(key.id, set())
+            same.discard(key)
+            if not same:
+                self._of_release.pop(key.id, None)
+
+    def apply(self, changes: Changes) -> Dropped:
+        """Drops the listings that changes may have touched, and returns what that were."""
+        ids = frozenset(change.id for change in changes.changes if change.kind == "release")
         if changes.resync or len(ids) > _MANY:
             self.versions.resync()
-            for directory in list(self._directories.values()):
-                directory.drop()
-            return
+            return self._drop(None, list(self._directories.values()))
         self.versions.advance(ids)
         touched = {
             (f"{change.kind}s", change.id.casefold())
@@ -135,11 +179,15 @@ class Tree:
         for release in rosecache.list_releases(self._c, ids) if ids else ():
             for view in VIEWS.values():
                 touched |= {(view.key, value.casefold()) for value in view.values_of(release)}
-        for directory in list(self._directories.values()):
-            if self._is_touched(directory, ids, touched):
-                directory.drop()
+        directories = list(self._directories.values())
+        return self._drop(ids, [each for each in directories if self._is_touched(each, ids, touched)])
 
-    def _is_touched(self, directory: Directory, ids: set[str], touched: set[tuple[str, str]]) -> bool:
+    def _drop(self, ids: frozenset[str] | None, directories: Sequence[Directory]) -> Dropped:
+        for directory in directories:
+            directory.drop()
+        return Dropped(ids, directories)
+
+    def _is_touched(self, directory: Directory, ids: Collection[str], touched: set[tuple[str, str]]) -> bool:
         key = directory.key
         if key == ROOT_KEY or (not key.value and VIEWS[key.space].values is not None):
             return True

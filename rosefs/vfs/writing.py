@@ -35,7 +35,7 @@ from rosefs.vfs.gestures import perform, translated
 from rosefs.vfs.handles import FileHandle, SourceContent
 from rosefs.vfs.inodes import Inode
 from rosefs.vfs.later import Later
-from rosefs.vfs.model import Appearance, Attributes, Changes, Kernel, NoKernel, OpenFile
+from rosefs.vfs.model import Appearance, Attributes, Changes, OpenFile
 from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, FileNode, Node
 from rosefs.vfs.places import OF_MEMBERS, place_of
 from rosefs.vfs.reading import Reading
@@ -69,7 +69,6 @@ class Writing(Reading):
         """
         super().__init__(c, settings, clock, appearance or Appearance())
         self._clock = clock
-        self._kernel: Kernel = NoKernel()
         self._drafting = threading.Lock()
         self._later = Later(clock)
         self._edits: Edits | None = None
@@ -81,10 +80,6 @@ class Writing(Reading):
                 Sinks(c, self._tree, self._later, clock),
                 Arrivals(clock, self._tree.current),
             )  # fmt: skip
-
-    def connect(self, kernel: Kernel) -> None:
-        """Takes whom to tell what the kernel must not keep."""
-        self._kernel = kernel
 
     def run_due(self) -> None:
         """Does what was left for later and is due by the clock; a thread does so by itself."""
@@ -99,6 +94,10 @@ class Writing(Reading):
 
     def create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
         """Makes a file and opens it, and counts a lookup of it."""
+        with self._telling.holding((parent,)):
+            return self._create(parent, name, mode, flags)
+
+    def _create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
         directory = self._directory(parent)
         request = self._request(directory, name)
         if request.node is not None:
@@ -110,7 +109,7 @@ class Writing(Reading):
             except FileSystemError:
                 self.forget(found.inode, 1)
                 raise
-            return opened, self.getattr(found.inode)
+            return opened, replace(self.getattr(found.inode), keep_name=False)
         node = perform(self._editing(), Operation.CREATE, request)
         assert isinstance(node, FileNode)
         self._overlay.write(node.release_id, request.name, node, lasting=True)
@@ -119,7 +118,8 @@ class Writing(Reading):
         self._inodes.opened_draft(inode)
         draft = self._start(inode, None, mode=mode & 0o777 | 0o600)
         handle = self._handles.add(FileHandle(inode, draft, writes=True, through=directory.key))
-        return OpenFile(handle, keep_cache=True), self._attributes(inode, directory.key)
+        self._forgetting.name_elsewhere(directory.key, request.name)
+        return OpenFile(handle, keep_cache=True), self._attributes(inode)
 
     def open(self, inode: int, flags: int) -> OpenFile:
         """Opens a file. Raises as for reading, and NotPermittedError, AccessDeniedError, SourceWriteError."""
@@ -210,6 +210,10 @@ class Writing(Reading):
 
     def setattr(self, inode: int, changes: Changes, handle: int | None = None) -> Attributes:
         """Sets size, times or permissions of a file, or times and permissions of a release's directory."""
+        with self._telling.holding((inode,)):
+            return self._setattr(inode, changes, handle)
+
+    def _setattr(self, inode: int, changes: Changes, handle: int | None) -> Attributes:
         edits = self._editing()
         self._freshness.check()
         found = self._current(inode)
@@ -315,7 +319,7 @@ class Writing(Reading):
         except FileSystemError:
             if was_new:
                 self._overlay.drop(inode.node.key)
-            self._kernel.drop_pages(inode.number)
+            self._telling.drop_pages(inode.number)
             raise
         base = draft.base
         if draft.shown() is None and not was_saved and base is not None:
@@ -326,7 +330,9 @@ class Writing(Reading):
             self._editing().look()
             inode.stamp = base.stamp
         if stale:
-            self._kernel.drop_pages(inode.number)
+            self._telling.drop_pages(inode.number)
+        else:
+            self._telling.wait()
 
     def _truncate(self, inode: Inode, size: int, handle: int | None) -> None:
         draft = inode.draft

@@ -10,7 +10,7 @@ from rosecache.config import Config
 from rosecache.database import connect
 from rosecache.update import update_cache
 from rosefs.settings import VfsSettings
-from rosefs.vfs.errors import NoEntryError
+from rosefs.vfs.errors import AbsentError, NoEntryError
 from rosefs.vfs.filesystem import FileSystem
 from rosefs.vfs.model import ROOT_INODE, Attributes, DirectoryEntry
 
@@ -47,6 +47,16 @@ class Browser:
         for name in path.split("/") if path else ():
             found = self.fs.lookup(found.inode, os.fsencode(name))
         return found
+
+    def absence_may_be_kept(self, inode: int) -> bool:
+        """Tells whether the kernel may remember that some name is not in a directory."""
+        try:
+            self.fs.lookup(inode, b"folder.jpg")
+        except AbsentError:
+            return True
+        except NoEntryError:
+            return False
+        raise AssertionError("the name is there")
 
     def exists(self, path: str) -> bool:
         try:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from rosefs.vfs.errors import (
+    AbsentError,
     BadHandleError,
     IsADirectoryFsError,
     NoAttributeError,
@@ -51,6 +52,15 @@ class ReadOnlyTree:
 
     def connect(self, kernel: Kernel) -> None:
         """Nothing here changes behind the kernel's back."""
+
+    def disconnect(self) -> None:
+        """Nobody is told anything."""
+
+    def drop_pages(self, inode: int) -> None:
+        """Nothing is ever opened with other content than before."""
+
+    def follow(self) -> None:
+        """Nothing here changes."""
 
     def is_clean(self, handle: int) -> bool:
         return True
@@ -88,7 +98,8 @@ class MemoryTree(ReadOnlyTree):
             self.calls["lookup"] += 1
             node = self._directory(parent).get(name)
             if node is None:
-                raise NoEntryError(os.fsdecode(name))
+                error = AbsentError if parent == ROOT_INODE else NoEntryError
+                raise error(os.fsdecode(name))
             self.lookups[node.inode] += 1
             return self._attributes(node)
 
@@ -172,9 +183,6 @@ class MemoryTree(ReadOnlyTree):
         return self._cheap
 
     is_known = is_cheap
-
-    def absence_may_be_cached(self, parent: int) -> bool:
-        return parent == ROOT_INODE
 
     def _number(self, content: Content, inode: int) -> Node:
         if isinstance(content, bytes):

@@ -130,8 +130,8 @@ def test_names_may_not_be_remembered(copier: Copier, album: Path) -> None:
     inode = copier.stat(ALBUM).inode
     for path in (ALBUM, f"{ALBUM}/01.opus", f"{ALBUM}/Disc 2"):
         assert not copier.stat(path).keep_name
-    assert not copier.fs.absence_may_be_cached(inode)
-    assert copier.fs.absence_may_be_cached(copier.stat("Releases").inode)
+    assert not copier.absence_may_be_kept(inode)
+    assert copier.absence_may_be_kept(copier.stat("Releases").inode)
     assert not copier.fs.is_cheap(inode)
     assert not copier.fs.is_cheap(copier.stat("Releases").inode)
 

@@ -306,10 +306,11 @@ def test_a_directory_has_the_time_of_the_newest_change_of_what_it_lists(c: Confi
 def test_collages_and_playlists_do_without_cached_absence(listed: Config) -> None:
     browser = Browser(listed)
     collage = browser.releases("Collages/c")[0]
+
     for path in ("Collages", "Collages/c", f"Collages/c/{collage}", "Playlists", "Playlists/p"):
-        assert not browser.fs.absence_may_be_cached(browser.stat(path).inode)
+        assert not browser.absence_may_be_kept(browser.stat(path).inode)
     for path in ("", "Releases", "Artists/LOONA", f"Artists/LOONA/{HASH}"):
-        assert browser.fs.absence_may_be_cached(browser.stat(path).inode)
+        assert browser.absence_may_be_kept(browser.stat(path).inode)
 
 
 def test_what_is_listed_already_is_cheap(library: Config) -> None:

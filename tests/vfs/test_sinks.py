@@ -197,7 +197,7 @@ def test_what_is_written_to_it_is_shown_as_it_was_written(copier: Copier) -> Non
     copier.fs.setattr(directory.inode, Changes(mtime=456, mode=0o700))
     directory = copier.stat(f"{COLLAGE}/loona/Disc 2")
     assert (directory.mtime, directory.mode, directory.keep_name) == (456, 0o700, False)
-    assert not copier.fs.absence_may_be_cached(directory.inode)
+    assert not copier.absence_may_be_kept(directory.inode)
     with pytest.raises(NotSupportedError):
         copier.fs.setxattr(copier.stat(f"{COLLAGE}/loona").inode, b"user.rosefs.new", b"true")
     copier.rename(path, f"{COLLAGE}/loona/Disc 2/b.txt")

@@ -1,0 +1,179 @@
+"""What the kernel may remember, and what it must forget when the tree changes.
+
+The kernel keeps what it was told for an hour. A name goes on leading to its thing after a retag, so what has to be
+forgotten is little: names of what is gone, names that lead to something else, names that were not there when it
+asked, and attributes. Finds that out, and leaves the telling to ``telling``; runs in the threads of that.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import unicodedata
+from collections.abc import Container, Iterable
+
+from rosefs.vfs.directories import Directory, Listing
+from rosefs.vfs.errors import NoEntryError
+from rosefs.vfs.inodes import Inode, Inodes
+from rosefs.vfs.nodes import PLAYLIST_COVER, PLAYLIST_M3U8, ROOT_KEY, FileNode, Key, Node
+from rosefs.vfs.telling import Telling
+from rosefs.vfs.tree import Dropped, Tree
+from rosefs.vfs.views import VIEWS
+
+_WITHOUT_CACHED_NAMES = ("collages", "playlists")
+"""Views where names come and go by number, and where a name tells what writing to a file means: the kernel asks
+for each name every time."""
+
+_MAX_ABSENT = 1000
+"""How many absent names of one directory are noted; the kernel asks for more of them every time."""
+
+
+class Forgetting:
+    """What the kernel was told and must forget. Safe to use from several threads at once."""
+
+    def __init__(self, tree: Tree, inodes: Inodes, telling: Telling) -> None:
+        self._tree = tree
+        self._inodes = inodes
+        self._telling = telling
+        self._lock = threading.Lock()
+        self._absent: dict[Key, set[bytes]] = {}
+
+    # What the kernel may keep ---------------------------------------------------------------------------
+
+    def may_keep_absence(self, directory: Key, name: bytes) -> bool:
+        """Tells whether the kernel may remember that a name is not there, and takes note that it does."""
+        if not _names_last(directory):
+            return False
+        try:
+            text = unicodedata.normalize("NFC", name.decode())
+        except UnicodeDecodeError:
+            return True  # nothing ever has such a name
+        with self._lock:
+            noted = self._absent.setdefault(directory, set())
+            if len(noted) >= _MAX_ABSENT:
+                return False
+            # First the note, then the look: who drops the listing looks for notes afterwards.
+            noted.add(name)
+        return self._tree.directory(directory).bound_now(text) == (None, True)
+
+    def may_keep_name(self, inode: Inode, directory: Key, name: bytes) -> bool:
+        """Tells whether the kernel may remember where a name leads: not if it does so for a moment only.
+
+        Nor if it is another form of what is listed, as only listed names are known when they end.
+        """
+        if inode.is_member or not _names_last(directory):
+            return False
+        return self._tree.directory(directory).bound_now(os.fsdecode(name)) == (inode.node.key, True)
+
+    def may_keep_names(self, directory: Key, listing: Listing) -> bool:
+        """Tells whether the kernel may remember what is shown of a directory: not what is old, or was added to it."""
+        return _names_last(directory) and self._tree.directory(directory).is_current(listing)
+
+    def become_member(self, inode: Inode) -> None:
+        """Has the kernel ask for all names of a file from now on: only that tells through which it is opened."""
+        inode.is_member = True
+        if inode.lookups > 1:
+            self.names_of(inode.node)
+            self._telling.wait()
+
+    def discard(self, directories: Iterable[Key]) -> None:
+        """Lets go of directories that the kernel does not know any more."""
+        with self._lock:
+            for directory in directories:
+                self._absent.pop(directory, None)
+
+    # Names ----------------------------------------------------------------------------------------------
+
+    def listed(self, directory: Key, lost: Iterable[str], names: Container[str]) -> None:
+        """Forgets what a new listing changed: names that do not lead where they did, and names that are new."""
+        with self._lock:
+            noted = self._absent.get(directory, set())
+            found = {name for name in noted if name.decode() in names}
+            noted -= found
+        self._tell(directory, [*found, *map(os.fsencode, lost)])
+
+    def name(self, directory: Key, name: str) -> None:
+        """Forgets a name in a directory."""
+        self._tell(directory, [os.fsencode(name)])
+
+    def name_elsewhere(self, directory: Key, name: str) -> None:
+        """Forgets a name in a release's other directories."""
+        for other in self._tree.of_release(directory.id) if directory.entity else ():
+            if other.key != directory:
+                self._tell(other.key, [os.fsencode(name)])
+
+    def names_of(self, node: Node) -> None:
+        """Forgets all names of a file of a release."""
+        if not self._telling.is_connected or not node.release_id:
+            return
+        for directory in self._tree.showing(node.release_id):
+            self._tell(directory.key, map(os.fsencode, directory.names_of(node.key)))
+
+    # Changes --------------------------------------------------------------------------------------------
+
+    def after(self, dropped: Dropped) -> None:
+        """Finds out what the kernel must forget after a change of the cache."""
+        if dropped.ids is None:
+            with self._lock:
+                absent, self._absent = self._absent, {}
+            for key, names in absent.items():
+                self._tell(key, names)
+        for directory in dropped.directories:
+            self._forget_names(directory, dropped)
+        for inode in self._inodes.known():
+            if isinstance(inode.node, FileNode):
+                if self._is_of(inode.node, dropped):
+                    # While it is open the pages are those of the opened file, and are dropped at the next opening.
+                    tell = self._telling.attributes if inode.opens else self._telling.pages
+                    tell(inode.number)
+            elif self._has_changed(inode, dropped):
+                self._telling.attributes(inode.number)
+
+    def _forget_names(self, directory: Directory, dropped: Dropped) -> None:
+        key = directory.key
+        with self._lock:
+            absent = self._absent.pop(key, set())
+        if not _names_last(key) or self._number(key) is None:
+            return
+        lost = map(os.fsencode, directory.lost(dropped.ids))
+        if absent and directory.is_ready:
+            missing = {name for name in absent if directory.find(name.decode()) is None}
+            absent -= missing
+            with self._lock:
+                self._absent.setdefault(key, set()).update(missing)
+        self._tell(key, [*lost, *absent])
+
+    def _is_of(self, node: Node, dropped: Dropped) -> bool:
+        """Tells whether a file may be another one now."""
+        if node.key.space in (PLAYLIST_COVER, PLAYLIST_M3U8):
+            return Key("playlists", node.key.value, "") in dropped
+        return dropped.ids is None or node.release_id in dropped.ids
+
+    def _has_changed(self, inode: Inode, dropped: Dropped) -> bool:
+        """Tells whether a directory may have another time now."""
+        node = inode.node
+        if dropped.ids is None or node.release_id in dropped.ids:
+            return True
+        if node.release_id or (node.key != ROOT_KEY and node.key.space not in VIEWS):
+            return False
+        try:
+            return self._tree.current(node).mtime > inode.newest
+        except NoEntryError:
+            return True
+
+    def _tell(self, directory: Key, names: Iterable[bytes]) -> None:
+        number = self._number(directory)
+        if number is not None and _names_last(directory):
+            self._telling.entries(number, names)
+
+    def _number(self, directory: Key) -> int | None:
+        """Returns the inode number of a directory that the kernel knows."""
+        inode = self._inodes.find(directory)
+        return inode.number if inode is not None and inode.lookups else None
+
+
+def _names_last(directory: Key) -> bool:
+    """Tells whether the kernel may remember names in a directory: not in one of lists, or that programs fill."""
+    return directory == ROOT_KEY or (
+        directory.space in VIEWS and directory.space not in _WITHOUT_CACHED_NAMES
+    )
