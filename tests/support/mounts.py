@@ -58,13 +58,14 @@ class LibraryTree:
     state_dir: Path | None = None
     """Where edits are noted; None for a library that nobody may change."""
     clock: SharedClock | None = None
+    kind: type[FileSystem] = FileSystem
 
     def __call__(self) -> Operations:
         journal = None if self.state_dir is None else Journal(self.state_dir)
         if self.clock is None:
-            tree = FileSystem(self.c, self.settings, journal=journal)
+            tree = self.kind(self.c, self.settings, journal=journal)
         else:
-            tree = FileSystem(self.c, self.settings, journal=journal, clock=self.clock)
+            tree = self.kind(self.c, self.settings, journal=journal, clock=self.clock)
             self.clock.follow(tree.run_due)
         tree.recover()
         return tree
@@ -149,15 +150,17 @@ def mounted_library(
     hard_limit: float = HARD_LIMIT,
     state_dir: Path | None = None,
     clock: SharedClock | None = None,
+    kind: type[FileSystem] = FileSystem,
     expects_log: Sequence[str] = (),
     allows_log: Sequence[str] = (),
 ) -> AbstractContextManager[Mounted]:
     """Mounts the library of a configuration, whose cache is up to date: see :func:`mounted`.
 
-    With a ``state_dir``, where edits are noted, it can be changed; it goes by the ``clock``, if there is one.
+    With a ``state_dir``, where edits are noted, it can be changed; it goes by the ``clock``, if there is one, and
+    is of a ``kind`` of its own, if there is one.
     """
     return mounted(
-        LibraryTree(c, settings or VfsSettings(), state_dir, clock), tmp_path, binding, timeouts=timeouts,
+        LibraryTree(c, settings or VfsSettings(), state_dir, clock, kind), tmp_path, binding, timeouts=timeouts,
         hard_limit=hard_limit, read_only=state_dir is None, expects_log=expects_log, allows_log=allows_log,
     )  # fmt: skip
 

@@ -1,0 +1,304 @@
+"""What the kernel is told to forget after a change, and what it may keep: by a kernel that takes note, and no mount."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+import rosecache
+from rosecache.config import Config
+from rosecache.database import connect
+from rosefs.vfs.errors import AbsentError
+from rosefs.vfs.telling import Telling
+from tests.support.audio import make_release, set_tags
+from tests.support.browsing import Browser
+from tests.support.library import cached_ids, make_list
+
+HASH = "LOONA - 2018. Hash"
+SQUARE = "BLACKPINK - 2016. Square - Single"
+
+
+@dataclass
+class NotingKernel:
+    """A kernel that knows everything and notes what it was told: names with their directory's path, and inodes."""
+
+    entries: set[tuple[int, str]] = field(default_factory=set)
+    attributes: set[int] = field(default_factory=set)
+    pages: set[int] = field(default_factory=set)
+
+    def forget_entry(self, parent: int, name: bytes) -> bool:
+        self.entries.add((parent, name.decode()))
+        return True
+
+    def forget_attributes(self, inode: int) -> bool:
+        self.attributes.add(inode)
+        return True
+
+    def drop_pages(self, inode: int) -> bool:
+        self.pages.add(inode)
+        return True
+
+
+class Watched(Browser):
+    """A tree with a kernel that has looked at everything."""
+
+    def __init__(self, c: Config) -> None:
+        super().__init__(c)
+        self.kernel = NotingKernel()
+        self.fs.connect(self.kernel)
+        self.paths = {attributes.inode: path for path, attributes in self.walk()}
+        self.paths[1] = ""
+        for path in self.paths.values():
+            self.stat(path)
+
+    def told(self) -> tuple[set[str], set[str], set[str]]:
+        """Looks at the change feed, and returns the paths that the kernel was told: names, attributes, pages."""
+        self.clock.advance(1)
+        self.fs.follow()
+        self.settle()
+        kernel, paths = self.kernel, self.paths
+        names = {os.path.join(paths[parent], name) for parent, name in kernel.entries}
+        return names, {paths[each] for each in kernel.attributes}, {paths[each] for each in kernel.pages}
+
+    def settle(self) -> None:
+        assert self.fs._telling.wait(60)
+
+
+@pytest.fixture
+def watched(library: Config) -> Iterator[Watched]:
+    ids = cached_ids(library)
+    make_list(library.playlists_dir / "p.toml", "tracks", ids["loona/01.opus"], ids["blackpink/01.mp3"])
+    rosecache.update_cache(library)
+    watched = Watched(library)
+    yield watched
+    watched.fs.close()
+
+
+def test_without_a_change_nothing_is_told_and_nothing_asked_but_the_version(watched: Watched) -> None:
+    statements: list[str] = []
+    with connect(watched.c) as connection:
+        watched.fs.follow()
+        connection.set_trace_callback(statements.append)
+        for _ in range(3):
+            watched.fs.follow()
+        connection.set_trace_callback(None)
+    assert statements == ["PRAGMA data_version"] * 3
+    assert watched.told() == (set(), set(), set())
+
+
+def test_a_retag_takes_no_name_back(watched: Watched) -> None:
+    set_tags(watched.c.music_source_dir / "loona/01.opus", title="Another")
+    rosecache.update_cache(watched.c)
+    names, attributes, pages = watched.told()
+    assert names == set()
+    assert f"Releases/{HASH}/01. Track 1.opus" in pages or any(
+        path.endswith("Track 1.opus") for path in pages
+    )
+    assert f"Artists/LOONA/{HASH}" in attributes
+    assert f"Artists/BLACKPINK/{SQUARE}" not in attributes
+    assert "Artists/BLACKPINK" not in attributes
+    assert not any("BLACKPINK" in path for path in attributes | pages)
+
+
+def test_names_of_what_is_gone_are_told(watched: Watched) -> None:
+    for path in (watched.c.music_source_dir / "blackpink").iterdir():
+        path.unlink()
+    rosecache.update_cache(watched.c)
+    names, _, _ = watched.told()
+    assert {f"Releases/{SQUARE}", f"Artists/BLACKPINK/{SQUARE}", f"Genres/Hip Hop/{SQUARE}"} <= names
+    assert not any(HASH in path for path in names)
+
+
+def test_what_is_not_new_any_more_is_gone_from_there_only(watched: Watched) -> None:
+    (datafile,) = (watched.c.music_source_dir / "loona").glob(".rose.*.toml")
+    text = datafile.read_text()
+    datafile.write_text(text.replace("new = false", "new = true"))
+    rosecache.update_cache(watched.c)
+    watched.told()
+    name = watched.releases("Releases - New")[0]
+    watched.paths |= {watched.stat("Releases - New").inode: "Releases - New"}
+    watched.kernel.entries.clear()
+    datafile.write_text(text)
+    rosecache.update_cache(watched.c)
+    names, _, _ = watched.told()
+    assert {path for path in names if not path.endswith(".opus")} == {f"Releases - New/{name}"}
+
+
+def test_absent_names_are_told_where_they_may_have_come(watched: Watched) -> None:
+    for path in ("Artists/ARTMS", f"Releases/{HASH}/new.log", f"Releases/{SQUARE}/new.log", "Labels/Modhaus"):
+        with pytest.raises(AbsentError):
+            watched.stat(path)
+    source = watched.c.music_source_dir
+    make_release(source, "new", artist="ARTMS", label="M")
+    (source / "loona/new.log").write_text("log")
+    rosecache.update_cache(watched.c)
+    names, _, _ = watched.told()
+    assert names == {"Artists/ARTMS", f"Releases/{HASH}/new.log"}
+
+
+def test_an_absent_name_is_told_in_the_form_in_which_it_was_asked_for(watched: Watched) -> None:
+    decomposed = "Bjo\u0308rk"
+    with pytest.raises(AbsentError):
+        watched.stat(f"Artists/{decomposed}")
+    make_release(watched.c.music_source_dir, "new", artist="Bj\u00f6rk")
+    rosecache.update_cache(watched.c)
+    assert watched.told()[0] == {f"Artists/{decomposed}"}
+    assert watched.stat("Artists/Bj\u00f6rk").keep_name
+    assert not watched.stat(f"Artists/{decomposed}").keep_name  # of which nobody knows when it ends
+
+
+def test_an_open_file_keeps_its_pages(watched: Watched) -> None:
+    cover = f"Releases/{HASH}/cover.png"
+    with watched.opened(cover):
+        (watched.c.music_source_dir / "loona/rip.log").write_text("log")
+        rosecache.update_cache(watched.c)
+        watched.told()
+    number = watched.stat(cover).inode
+    assert number in watched.kernel.attributes
+    assert number not in watched.kernel.pages
+
+
+def test_a_playlist_list_is_told_with_its_playlist_only(watched: Watched) -> None:
+    list_file = watched.stat("Playlists/p/p.m3u8").inode
+    set_tags(watched.c.music_source_dir / "loose/01.opus", title="Another")
+    rosecache.update_cache(watched.c)
+    watched.told()
+    assert list_file not in watched.kernel.pages
+    set_tags(watched.c.music_source_dir / "loona/01.opus", title="Another")
+    rosecache.update_cache(watched.c)
+    watched.told()
+    assert list_file in watched.kernel.pages
+
+
+def test_after_a_resync_everything_is_told_but_names_that_still_work(watched: Watched) -> None:
+    with pytest.raises(AbsentError):
+        watched.stat("folder.jpg")
+    for file in watched.c.cache_dir.glob("*.sqlite3*"):
+        file.unlink()
+    (watched.c.music_source_dir / "loona/02.opus").unlink()
+    rosecache.update_cache(watched.c)
+    names, attributes, pages = watched.told()
+    assert {path.rpartition("/")[2] for path in names} <= {
+        "folder.jpg",
+        "02. Track 2.opus",
+        "LOONA - 2018. Hash - 02. Track 2.opus",
+    }
+    assert "folder.jpg" in names
+    assert attributes | pages == set(watched.paths.values())
+
+
+def test_names_out_of_an_old_listing_are_not_kept(watched: Watched) -> None:
+    fs = watched.fs
+    handle = fs.opendir(watched.stat("Releases").inode)
+    assert all(entry.attributes.keep_name for entry in fs.readdir(handle, 0))
+    make_release(watched.c.music_source_dir, "new")
+    rosecache.update_cache(watched.c)
+    watched.told()
+    assert not any(entry.attributes.keep_name for entry in fs.readdir(handle, 0))
+    fs.releasedir(handle)
+    assert all(entry.attributes.keep_name for entry in watched.entries("Releases"))
+
+
+def test_a_file_first_seen_in_a_playlist_is_asked_for_everywhere(watched: Watched) -> None:
+    here, there = f"Releases/{HASH}/01. Track 1.opus", "Playlists/p"
+    assert not watched.stat(here).keep_name  # everything was looked at, the playlist too
+    fresh = Watched.__new__(Watched)
+    Browser.__init__(fresh, watched.c)
+    fresh.kernel = NotingKernel()
+    fresh.fs.connect(fresh.kernel)
+    assert fresh.stat(here).keep_name
+    fresh.stat(f"{there}/{fresh.ls(there)[0]}")
+    fresh.settle()
+    assert (fresh.stat(f"Releases/{HASH}").inode, "01. Track 1.opus") in fresh.kernel.entries
+    assert not fresh.stat(here).keep_name
+    fresh.fs.close()
+
+
+# Telling ------------------------------------------------------------------------------------------------
+
+
+class SlowKernel(NotingKernel):
+    """A kernel that keeps whoever tells it names waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+
+    def forget_entry(self, parent: int, name: bytes) -> bool:
+        self.gate.wait(60)
+        return super().forget_entry(parent, name)
+
+
+@contextmanager
+def telling_to(kernel: NotingKernel) -> Iterator[Telling]:
+    telling = Telling()
+    telling.connect(kernel)
+    yield telling
+    telling.end()
+
+
+def test_names_of_a_directory_in_use_are_told_afterwards() -> None:
+    kernel = NotingKernel()
+    with telling_to(kernel) as telling:
+        with telling.holding((7,)):
+            telling.entries(7, [b"here"])
+            telling.entries(8, [b"elsewhere"])
+            assert telling.wait(60)
+            assert kernel.entries == {(8, "elsewhere")}
+        assert telling.wait(60)
+        assert kernel.entries == {(7, "here"), (8, "elsewhere")}
+
+
+def test_an_operation_does_not_wait_for_a_kernel_that_waits() -> None:
+    kernel = SlowKernel()
+    with telling_to(kernel) as telling:
+        with telling.holding((7,)):
+            telling.entries(8, [b"x"])
+        assert kernel.entries == set()
+        telling.attributes(9)  # others go on
+        kernel.gate.set()
+        assert telling.wait(60)
+        assert (kernel.entries, kernel.attributes) == ({(8, "x")}, {9})
+
+
+class UnknowingKernel(NotingKernel):
+    """A kernel that has not got the answer yet by which it will know of an inode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = 0
+
+    def forget_attributes(self, inode: int) -> bool:
+        self.times += 1
+        return False
+
+
+def test_what_the_kernel_did_not_know_is_told_once_more() -> None:
+    kernel = UnknowingKernel()
+    with telling_to(kernel) as telling:
+        telling.attributes(9)
+        for _ in range(3):
+            assert telling.wait(60)
+            telling.tell_again()
+        assert telling.wait(60)
+    assert kernel.times == 2
+
+
+def fail() -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.expects_log("may not have been told")
+def test_a_mistake_ends_no_thread() -> None:
+    kernel = NotingKernel()
+    with telling_to(kernel) as telling:
+        for _ in range(10):
+            telling.find_out(fail)
+        telling.attributes(9)
+        assert telling.wait(60)
+        assert kernel.attributes == {9}
