@@ -8,6 +8,7 @@ and ``state_dir``, where edits are noted. The tables of rules are accepted here 
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,9 +104,9 @@ class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def lists(self, facet: str, value: str) -> bool:
         """Tells whether white- and blacklist let a facet's view (``artists`` …) list a value."""
         allowed: tuple[str, ...] | None = getattr(self, f"{facet}_whitelist")
-        if allowed is not None:
-            return value in allowed
-        return value not in (getattr(self, f"{facet}_blacklist") or ())
+        listed = allowed if allowed is not None else getattr(self, f"{facet}_blacklist") or ()
+        is_listed = value in listed or value in (unicodedata.normalize("NFC", each) for each in listed)
+        return is_listed == (allowed is not None)
 
     def hides_only_new(self, facet: str) -> bool:
         """Tells whether a facet's view leaves out the values that only new releases have."""

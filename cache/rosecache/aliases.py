@@ -8,6 +8,7 @@ no file and no table holds them. Who names aliases in a circle gets a group of e
 from __future__ import annotations
 
 import functools
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -55,9 +56,10 @@ def load_aliases(c: Config) -> Aliases:
     owners: dict[str, list[str]] = {}
     members: dict[str, list[str]] = {}
     for entry in c.artist_aliases:
-        for alias in entry.aliases:
-            owners.setdefault(alias, []).append(entry.artist)
-            members.setdefault(entry.artist, []).append(alias)
+        artist = unicodedata.normalize("NFC", entry.artist)
+        for alias in (unicodedata.normalize("NFC", alias) for alias in entry.aliases):
+            owners.setdefault(alias, []).append(artist)
+            members.setdefault(artist, []).append(alias)
     return Aliases(_followed(owners), _followed(members))
 
 

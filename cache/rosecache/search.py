@@ -14,6 +14,7 @@ import functools
 import itertools
 import json
 import sqlite3
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from operator import attrgetter
 
@@ -67,6 +68,7 @@ def search_releases(
     Raises:
         ValueError: A field has no such name.
     """
+    pattern = unicodedata.normalize("NFC", pattern)
     matches = _matcher(RELEASE_FIELDS, pattern, fields, ignore_case)
     with snapshot(c) as connection:
         keys = _candidates(connection, "releases", pattern, ignore_case)
@@ -88,6 +90,7 @@ def search_tracks(
     Raises:
         ValueError: A field has no such name.
     """
+    pattern = unicodedata.normalize("NFC", pattern)
     matches = _matcher(TRACK_FIELDS, pattern, fields, ignore_case)
     with snapshot(c) as connection:
         keys = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -82,6 +83,8 @@ def make_filter(c: Config, conditions: Mapping[str, str], wanted: Mapping[str, s
 
 def variables(c: Config, name: str, value: str | bool) -> dict[str, object]:
     """Returns the variables of a filter's condition: its value, and what else counts as it."""
+    if isinstance(value, str):
+        value = unicodedata.normalize("NFC", value)
     if isinstance(value, str) and name.endswith("artist_filter"):
         return {name: value, f"{name}_more": pack(load_aliases(c).members_of(value))}
     if isinstance(value, str) and name == "genre_filter":

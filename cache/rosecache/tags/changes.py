@@ -7,6 +7,7 @@ be read back as it was meant is refused before anything is written. This module 
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -188,7 +189,7 @@ def _with_parents(wish: Wish, parent_genres: ParentGenres) -> Wish:
 
 def _text(value: str | None) -> str | None:
     """Returns the text as reading cleans it; None if nothing is left."""
-    stripped = (value or "").strip()
+    stripped = unicodedata.normalize("NFC", (value or "").strip())
     if clean(stripped) != stripped:
         raise ValueError(f"{value!r} holds a character that is no text")
     return stripped or None

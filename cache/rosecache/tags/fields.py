@@ -7,6 +7,7 @@ opens no file and decides nothing about values beyond making their text safe to 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -110,12 +111,16 @@ def names_of(container: Container, field: str) -> tuple[str, ...]:
 
 
 def clean(text: str) -> str:
-    """Returns text fit for a database and a file name: no NUL, no lone surrogate, no blanks at the ends."""
+    """Returns text fit for a database and a file name: no NUL, no lone surrogate, no blanks at the ends, in NFC.
+
+    So "Björk" is one artist, whichever way a tagger has written the "ö".
+    """
     if "\0" in text:
         text = text.replace("\0", "")
     if not text.isascii():
         # Two halves of a pair that were decoded apart become one character, a lone half becomes U+FFFD.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        text = unicodedata.normalize("NFC", text)
     return text.strip()
 
 
