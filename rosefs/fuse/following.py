@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import trio
 
 from rosefs.fuse.operations import Operations
@@ -11,7 +13,19 @@ INTERVAL = 0.1
 
 
 async def follow(tree: Operations) -> None:
-    """Has the tree look again and again; to run beside the mount."""
-    while True:
-        await trio.sleep(INTERVAL)
-        await trio.to_thread.run_sync(tree.follow)
+    """Has the tree look again and again; to run beside the mount.
+
+    In one thread all the time: to hand each look to a thread would cost many times the look.
+    """
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(INTERVAL):
+            tree.follow()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, look)
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended.set()

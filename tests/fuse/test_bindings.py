@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from rosefs.fuse.mount import Timeouts
+from rosefs.fuse.translation import trusted_timeouts
 from tests.support.memory_tree import (
     CALLS,
     LOOKUPS,
@@ -94,6 +95,25 @@ def test_a_missing_name_is_enoent_again_and_again(mount: Mounted) -> None:
         for _ in range(3):
             with pytest.raises(FileNotFoundError):
                 (directory / "folder.jpg").stat()
+
+
+class DeafKernel:
+    """A kernel from before it could be told what to forget."""
+
+    def forget_entry(self, parent: int, name: bytes) -> bool:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    def forget_attributes(self, inode: int) -> bool:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    def drop_pages(self, inode: int) -> bool:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+@pytest.mark.expects_log("asks every second")
+def test_a_kernel_that_cannot_be_told_what_changed_asks_every_second() -> None:
+    assert trusted_timeouts(DeafKernel(), Timeouts()) == Timeouts(1, 1, 1)
+    assert trusted_timeouts(DeafKernel(), FRESH) == FRESH
 
 
 def test_the_kernel_remembers_an_absent_name_only_where_it_may(tmp_path: Path, binding: str) -> None:
