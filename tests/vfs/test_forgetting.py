@@ -13,6 +13,7 @@ import pytest
 import rosecache
 from rosecache.config import Config
 from rosecache.database import connect
+from rosefs.settings import VfsSettings
 from rosefs.vfs.errors import AbsentError
 from rosefs.vfs.telling import Telling
 from tests.support.audio import make_release, set_tags
@@ -188,6 +189,19 @@ def test_after_a_resync_everything_is_told_but_names_that_still_work(watched: Wa
         "02. Track 2.opus",
         "LOONA - 2018. Hash - 02. Track 2.opus",
     }
+    assert "folder.jpg" in names
+    assert attributes | pages == set(watched.paths.values())
+
+
+def test_with_other_settings_no_name_is_known_any_more(watched: Watched) -> None:
+    with pytest.raises(AbsentError):
+        watched.stat("folder.jpg")
+    watched.fs.reconfigure(watched.c.path_templates, VfsSettings())
+    names, attributes, pages = watched.told()
+    lists = ("Collages", "Playlists")
+    assert {path for path in watched.paths.values() if path and not path.startswith(lists)} <= names | set(
+        lists
+    )
     assert "folder.jpg" in names
     assert attributes | pages == set(watched.paths.values())
 
