@@ -58,8 +58,11 @@ def update_and_serve(
         recover_edits(c, journal)
     filesystem = FileSystem(c, plan.settings.vfs, journal=journal, appearance=plan.appearance)
 
+    reload = _Reload(request, plan, filesystem)
+
     def ready() -> None:
         on_ready()
+        reload.note_terminal()
         manager.ready(one_line(f"{c.music_source_dir} is mounted at {plan.mountpoint}"))
 
     try:
@@ -72,7 +75,7 @@ def update_and_serve(
                 binding=plan.binding,
                 options=plan.mount_options,
                 on_ready=ready,
-                on_hangup=_Reload(request, plan, filesystem),
+                on_hangup=reload,
                 companions=companions_of(plan, teller),
             )
     finally:
@@ -89,15 +92,23 @@ class _Reload:
         self._request = request
         self._plan = plan
         self._filesystem = filesystem
-        self._lock = threading.Lock()
+        self._waiting = threading.Lock()
+        self._working = threading.Lock()
+        self._has_terminal = False
+
+    def note_terminal(self) -> None:
+        """Finds out whether this process lives on a terminal. In the background it lets go of it to begin with."""
         self._has_terminal = _is_terminal()
 
     def __call__(self) -> None:
         if self._has_terminal and not _is_terminal():
             os.kill(os.getpid(), signal.SIGTERM)  # not asked to read anything: the terminal was closed
             return
+        if not self._waiting.acquire(blocking=False):
+            return  # another one waits, who will read whatever there is to be read
         path = self._request.state.used_config_path
-        with self._lock:
+        with self._working:
+            self._waiting.release()
             try:
                 plan = self._request.plan()
                 refuse_bad_templates(plan.settings.cache, path)

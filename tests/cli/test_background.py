@@ -14,6 +14,7 @@ import pytest
 from rosecache.config import Config
 from rosecache.update import update_cache
 from rosecache.update.release import lock_release
+from rosefs.cli.running import told_of
 from rosefs.fuse.kernel import mount_at
 from tests.cli.conftest import Cli
 from tests.cli.mounting import PATIENCE_SECONDS, mounted_in_background, mounting
@@ -72,6 +73,13 @@ def test_on_a_terminal_it_asks_first_and_stays_when_the_terminal_is_closed(
         before, _, after = shown.plain.partition("Go on? [y/N]: ")
         assert "rosefs has not seen" in before
         assert after.index("is mounted at") < after.index("Artists")
+        assert os.listdir(mountpoint / "Artists") == ["LOONA"]
+        told = told_of(mountpoint)
+        assert told is not None
+        (log,) = rosefs.config.with_name("state").glob("logs/*.log")
+        for _ in range(20):
+            os.kill(told.process.pid, signal.SIGHUP)
+        wait_until(lambda: f"read {rosefs.config} again" in log.read_text(), log.read_text)
         assert os.listdir(mountpoint / "Artists") == ["LOONA"]
     finally:
         rosefs("unmount", mountpoint)
