@@ -20,11 +20,12 @@ PACKAGE_PARENTS = {"rosefs": Path("."), "rosecache": Path("cache")}
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
-_ENGINE = frozenset({"rosecache", "rosefs.settings"})
+_ENGINE = frozenset({"rosecache", "rosefs.settings", "rosefs.mountinfo"})
 _TREE = _ENGINE | {"rosefs.library", "rosefs.rules"}
 ROOMS: dict[str, frozenset[str]] = {
     "rosecache": frozenset(),
     "rosefs.settings": frozenset({"rosecache"}),
+    "rosefs.mountinfo": frozenset(),
     "rosefs.library": _ENGINE,
     "rosefs.rules": _ENGINE | {"rosefs.library"},
     "rosefs.vfs": _TREE,
@@ -41,7 +42,14 @@ FORBIDDEN: tuple[tuple[str, str], ...] = (
     ("rosecache.tags", "rosecache.update"),
     *(
         (room, binding)
-        for room in ("rosecache", "rosefs.settings", "rosefs.library", "rosefs.rules", "rosefs.vfs")
+        for room in (
+            "rosecache",
+            "rosefs.settings",
+            "rosefs.mountinfo",
+            "rosefs.library",
+            "rosefs.rules",
+            "rosefs.vfs",
+        )
         for binding in ("pyfuse3", "llfuse", "trio")
     ),
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rosefs.fuse.kernel import mounts
+from rosefs.mountinfo import mounts
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = ("--releases", "12", "--tracks", "2", "--large-mib", "1", "--runs", "1")

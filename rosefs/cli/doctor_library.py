@@ -17,12 +17,12 @@ from rosecache.inspection import broken_files_of, contents_of, health_of
 from rosecache.temporary import IN_PROGRESS_PREFIX, TEMPORARY_PREFIX
 from rosefs.cli.findings import Finding, error, ok, warning
 from rosefs.cli.mounts import told_from
-from rosefs.fuse.kernel import mount_holding
 from rosefs.library.errors import TrashError
 from rosefs.library.files import can_reflink
 from rosefs.library.journal import Journal
 from rosefs.library.trash import trash_of
 from rosefs.settings import Settings
+from rosefs.watch.limits import file_system_of, lacks_events
 
 _MIB = 2**20
 _ROOM = {"music_source_dir": 1024 * _MIB, "cache_dir": 256 * _MIB, "state_dir": 256 * _MIB}
@@ -30,9 +30,6 @@ _ROOM = {"music_source_dir": 1024 * _MIB, "cache_dir": 256 * _MIB, "state_dir": 
 _SHOWN = 10
 _SEE_TO = "rosefs cache update or mount: they finish or undo it; look into what stays before you move it away"
 _WITHOUT_HARD_LINKS = frozenset({"vfat", "msdos", "exfat"})
-_NETWORK = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "virtiofs"}
-)
 _INOTIFY = Path("/proc/sys/fs/inotify")
 
 
@@ -75,7 +72,7 @@ def _source(c: Config) -> Iterator[Finding]:
 
 
 def _disk(source: Path) -> Iterator[Finding]:
-    kind = mount_holding(Path(os.path.realpath(source))).kind
+    kind = file_system_of(source)
     if lacks_events(kind):
         yield ok(
             "disk", f"{kind}: changes by other machines make no events, so it is looked at again and again"
@@ -167,7 +164,7 @@ def _edits(journal: Journal) -> Iterator[Finding]:
 
 
 def _watches(c: Config, walked: _Walked) -> Iterator[Finding]:
-    if lacks_events(mount_holding(Path(os.path.realpath(c.music_source_dir))).kind):
+    if lacks_events(file_system_of(c.music_source_dir)):
         return
     for name, used, what in (
         ("max_user_watches", walked.directories, "directories"),
@@ -202,11 +199,6 @@ def _watchers() -> int:
         except OSError:
             continue  # it has ended, or may not be looked into
     return count
-
-
-def lacks_events(kind: str) -> bool:
-    """Tells whether a file system of this type can change without this kernel being told."""
-    return kind in _NETWORK or kind.startswith("fuse.")
 
 
 # The cache ----------------------------------------------------------------------------------------------

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from rosecache.inspection import Contents, contents_of
 from rosefs.cli.running import Problem, Told, told_of
-from rosefs.fuse.kernel import Mount, mounts, users_of
+from rosefs.fuse.kernel import users_of
 from rosefs.fuse.liveness import Liveness, liveness_of
+from rosefs.mountinfo import Mount, mounts
 
 
 @dataclass(frozen=True, slots=True)

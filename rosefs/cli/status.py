@@ -11,8 +11,9 @@ import click
 
 from rosefs.cli.mounts import MountStatus, rosefs_mounts, status_of
 from rosefs.cli.output import Column, clean, write_fields, write_json
-from rosefs.fuse.kernel import Mount, mount_at
+from rosefs.fuse.kernel import mount_at
 from rosefs.fuse.liveness import Liveness
+from rosefs.mountinfo import Mount
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 

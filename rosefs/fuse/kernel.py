@@ -1,48 +1,20 @@
-"""What the kernel says about mounts in /proc and /sys, and one setting of it.
+"""What the kernel says about our mounts and who uses them in /proc and /sys, and one setting of it.
 
-Reads tables only and never touches a mount itself: a dead or a slow one would fail or block, and root gets
-"permission denied" on another user's.
+Reads tables only and never touches a mount itself.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from rosefs.mountinfo import Mount, mounts
 
 log = logging.getLogger(__name__)
 
-SUBTYPE = "rosefs"
-
-_MOUNTINFO = Path("/proc/self/mountinfo")
 _CONNECTIONS = Path("/sys/fs/fuse/connections")
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """One mounted file system."""
-
-    mountpoint: Path
-    kind: str
-    """The type with its subtype, such as ``ext4`` or ``fuse.rosefs``."""
-    source: str
-    minor: int
-    """The minor number of its device, by which /sys knows a FUSE connection."""
-    read_only: bool
-    owner: int | None
-    """The id of the user who mounted it, if it is of FUSE."""
-
-    @property
-    def is_rosefs(self) -> bool:
-        return self.kind == f"fuse.{SUBTYPE}"
-
-
-def mounts() -> list[Mount]:
-    """Returns everything mounted, in the order in which it was mounted."""
-    return [_parse(line) for line in os.fsdecode(_MOUNTINFO.read_bytes()).splitlines()]
 
 
 def mount_at(mountpoint: Path) -> Mount | None:
@@ -73,13 +45,6 @@ def mounts_below(mountpoint: Path) -> list[Mount]:
     return [mount for mount in mounts() if mountpoint in mount.mountpoint.parents]
 
 
-def mount_holding(path: Path) -> Mount:
-    """Returns what is mounted where a path is, which is absolute and without links."""
-    holding = [m for m in mounts() if m.mountpoint == path or m.mountpoint in path.parents]
-    # Of several at one place the last covers the others.
-    return max(enumerate(holding), key=lambda each: (len(each[1].mountpoint.parts), each[0]))[1]
-
-
 def raise_max_background(mountpoint: Path, number: int) -> None:
     """Lets the kernel have this many read-aheads under way. Does without where that is not permitted."""
     mount = mount_at(mountpoint)
@@ -91,30 +56,10 @@ def raise_max_background(mountpoint: Path, number: int) -> None:
         log.debug("max_background stays as it is: %s", error)
 
 
-def _parse(line: str) -> Mount:
-    """Reads a line of mountinfo: proc(5), with ``-`` after a varying number of optional fields."""
-    fields = line.split(" ")
-    after = fields.index("-", 6) + 1
-    owner = re.search(r"(?:^|,)user_id=(\d+)", fields[after + 2])
-    return Mount(
-        mountpoint=Path(_unescape(fields[4])),
-        kind=fields[after],
-        source=_unescape(fields[after + 1]),
-        minor=int(fields[2].partition(":")[2]),
-        read_only="ro" in fields[5].split(","),
-        owner=int(owner[1]) if owner is not None else None,
-    )
-
-
 def _resolved_above(path: Path) -> Path:
     """Resolves the links on the way to a path, and not the path itself."""
     absolute = Path(os.path.abspath(path))
     return Path(os.path.realpath(absolute.parent)) / absolute.name
-
-
-def _unescape(text: str) -> str:
-    """Undoes the kernel's escapes of blank, tab, newline and backslash, each one byte in octal."""
-    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)
 
 
 def _paths_in_use(process: Path) -> Iterator[str]:

@@ -21,18 +21,12 @@ from pathlib import Path
 
 from rosefs.fuse.checks import check_allow_other, check_device, check_fusermount, check_mountpoint, fusermount
 from rosefs.fuse.errors import BindingMissingError, MountError, UnmountError
-from rosefs.fuse.kernel import (
-    SUBTYPE,
-    Mount,
-    mount_at,
-    mounts_below,
-    raise_max_background,
-    users_of,
-)
+from rosefs.fuse.kernel import mount_at, mounts_below, raise_max_background, users_of
 from rosefs.fuse.library_logs import quiet_about_dropped_requests
 from rosefs.fuse.liveness import Liveness, liveness_of
 from rosefs.fuse.operations import Operations
 from rosefs.fuse.translation import Companion, Serve, Timeouts
+from rosefs.mountinfo import SUBTYPE, Mount
 
 __all__ = [
     "AUTO",

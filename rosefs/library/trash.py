@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -22,10 +21,10 @@ from urllib.parse import quote
 
 from rosefs.library.errors import TrashError
 from rosefs.library.files import rename_new
+from rosefs.mountinfo import mount_holding
 
 _MAX_NAME = 255
 _SUFFIX = ".trashinfo"
-_OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +218,8 @@ def _device_of(path: Path) -> int | None:
 
 def mount_point_of(directory: Path) -> Path:
     """Returns where the file system is mounted that holds a directory, which is absolute and without links."""
-    found = b"/"
-    wanted = os.fsencode(directory) + b"/"
-    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
-        # proc_pid_mountinfo(5): the fifth field, with blank, tab, newline and backslash in octal.
-        mounted = _OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), line.split(b" ")[4])
-        if len(mounted) > len(found) and wanted.startswith(mounted + b"/"):
-            found = mounted
-    return Path(os.fsdecode(found))
+    mount = mount_holding(directory)
+    return mount.mountpoint if mount is not None else Path("/")
 
 
 def _is_shared_trash(directory: Path) -> bool:

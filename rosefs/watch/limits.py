@@ -8,10 +8,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import re
 from pathlib import Path
 
-_MOUNTINFO = Path("/proc/self/mountinfo")
+from rosefs.mountinfo import mount_holding
 
 _NETWORK = frozenset(
     {
@@ -32,16 +31,8 @@ LIMIT_REMEDY = (
 
 def file_system_of(path: Path) -> str:
     """Returns the type of the file system that a path is on, such as ``ext4`` or ``fuse.sshfs``; or an empty text."""
-    resolved = os.path.realpath(path)
-    found, length = "", -1
-    for line in os.fsdecode(_MOUNTINFO.read_bytes()).splitlines():
-        # proc(5): the mount point is the fifth field, the type the first after the dash.
-        fields = line.split(" ")
-        mountpoint = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
-        is_above = resolved == mountpoint or resolved.startswith(mountpoint.rstrip("/") + "/")
-        if is_above and len(mountpoint) >= length:  # of several mounts at one place the last counts
-            found, length = fields[fields.index("-", 6) + 1], len(mountpoint)
-    return found
+    mount = mount_holding(Path(os.path.realpath(path)))
+    return mount.kind if mount is not None else ""
 
 
 def lacks_events(kind: str) -> bool:

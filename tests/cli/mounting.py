@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rosefs import mountinfo
 from rosefs.cli.running import Told, told_of
-from rosefs.fuse import kernel
 from rosefs.fuse.kernel import mount_at
 from rosefs.fuse.mount import UnmountError, unmount
 from tests.cli.terminal import PROGRAM
@@ -77,7 +77,7 @@ def only_these_mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *mountpo
     table.write_text(
         "".join(line for line in lines if " fuse.rosefs " not in line or line.split()[4] in written)
     )
-    monkeypatch.setattr(kernel, "_MOUNTINFO", table)
+    monkeypatch.setattr(mountinfo, "_MOUNTINFO", table)
 
 
 @dataclass(frozen=True)

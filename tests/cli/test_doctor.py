@@ -16,8 +16,8 @@ from rosecache.database import close_connections, database_path
 from rosefs.cli import doctor_library
 from rosefs.cli.main import cli
 from rosefs.fuse import checks
-from rosefs.fuse.kernel import mount_holding
 from rosefs.library.journal import Journal
+from rosefs.watch.limits import file_system_of
 from tests.cli.conftest import Cli
 from tests.cli.mounting import mounting, only_these_mounted
 from tests.cli.terminal import run_on_terminal
@@ -76,7 +76,7 @@ def test_of_a_library_that_is_well_it_says_so_and_changes_nothing(
     assert found[binding][0]["found"].startswith("version ")
     assert "sound, 1 releases, 2 tracks" in found["cache"][0]["found"]
     assert found["watches"][0]["found"].startswith("2 directories, of ")
-    assert mount_holding(c.music_source_dir).kind in found["disk"][0]["found"]
+    assert file_system_of(c.music_source_dir) in found["disk"][0]["found"]
     assert snapshot(c.music_source_dir) == before
     assert (c.music_source_dir.stat().st_mtime_ns, (tmp_path / "data").exists()) == (times.st_mtime_ns, False)
 

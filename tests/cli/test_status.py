@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from rosecache.config import Config
+from rosefs import mountinfo
 from rosefs.cli.main import cli
-from rosefs.fuse import kernel
 from rosefs.fuse.kernel import mount_at
 from rosefs.fuse.liveness import Liveness, liveness_of
 from tests.cli.conftest import Cli
@@ -76,14 +76,14 @@ def test_a_mount_that_does_not_answer_hangs_nobody(c: Config, rosefs: Cli, mount
 
 def test_without_mounts_it_says_so(rosefs: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mountinfo").write_text("42 27 0:39 / / rw,relatime shared:1 - ext4 /dev/a rw\n")
-    monkeypatch.setattr(kernel, "_MOUNTINFO", tmp_path / "mountinfo")
+    monkeypatch.setattr(mountinfo, "_MOUNTINFO", tmp_path / "mountinfo")
     assert rosefs("status").stdout == "nothing is mounted\n"
     assert rosefs.json("status") == []
 
 
 def test_it_needs_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mountinfo").write_text("42 27 0:39 / / rw - ext4 /dev/a rw\n")
-    monkeypatch.setattr(kernel, "_MOUNTINFO", tmp_path / "mountinfo")
+    monkeypatch.setattr(mountinfo, "_MOUNTINFO", tmp_path / "mountinfo")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     result = CliRunner().invoke(cli, ["status"])
     assert (result.exit_code, result.stdout) == (0, "nothing is mounted\n")

@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from rosecache.config import Config
+from rosefs import mountinfo
 from rosefs.cli import running as running_module
 from rosefs.cli import unmount as unmount_module
 from rosefs.cli.main import cli
 from rosefs.cli.running import told_of
-from rosefs.fuse import kernel
 from rosefs.fuse.kernel import mount_at
 from tests.cli.conftest import Cli
 from tests.cli.mounting import mounting, only_these_mounted
@@ -105,7 +105,7 @@ def test_with_none_or_several_mounts_the_command_line_is_wrong(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("ROSEFS_CONFIG", raising=False)
     table = tmp_path / "mountinfo"
-    monkeypatch.setattr(kernel, "_MOUNTINFO", table)
+    monkeypatch.setattr(mountinfo, "_MOUNTINFO", table)
     table.write_text("42 27 0:39 / /proc rw - proc proc rw\n")
     none = CliRunner().invoke(cli, ["unmount"])
     assert none.exit_code == 2

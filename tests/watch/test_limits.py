@@ -9,39 +9,11 @@ from pathlib import Path
 import pytest
 
 from rosecache.config import Config
-from rosefs.watch import limits
 from rosefs.watch.limits import file_system_of, lacks_events, watch_limit_reached
 from tests.conftest import skip_or_fail
 from tests.support.audio import make_release
 from tests.support.mounts import REPOSITORY
 from tests.support.permissions import run_as_user
-
-MOUNTINFO = """\
-22 1 8:1 / / rw - ext4 /dev/sda1 rw
-23 22 0:44 / /nas rw - nfs4 nas:/music rw
-24 22 0:45 / /nas/over\\040the\\040top rw - btrfs /dev/sdb rw
-25 22 0:46 / /nas2 rw - fuse.sshfs host: rw
-26 22 0:47 / /nas2 rw shared:1 - ext4 /dev/sdc rw
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/music", "ext4"),
-        ("/nas", "nfs4"),
-        ("/nas/music/a", "nfs4"),
-        ("/nas/over the top/a", "btrfs"),
-        ("/nas2/a", "ext4"),
-        ("/nas3/a", "ext4"),
-    ],
-)
-def test_the_file_system_is_that_of_the_mount_nearest_above(
-    path: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "mountinfo").write_text(MOUNTINFO)
-    monkeypatch.setattr(limits, "_MOUNTINFO", tmp_path / "mountinfo")
-    assert file_system_of(Path(path)) == kind
 
 
 def test_this_machines_own_table_is_understood(tmp_path: Path) -> None:
