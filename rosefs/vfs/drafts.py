@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from rosefs.vfs.errors import FileSystemError, SourceWriteError
+from rosefs.vfs.errors import BusyError, FileSystemError, NoEntryError, SourceWriteError
 from rosefs.vfs.handles import SourceContent
 from rosefs.vfs.model import Changes
 from rosefs.vfs.spool import PERMISSIONS, Spool
@@ -131,6 +131,21 @@ class Draft:
             if (changes.atime, changes.mtime) != (None, None):
                 spool.set_times(changes.atime, changes.mtime)
 
+    def expect_unchanged(self, path: Path) -> None:
+        """Makes sure that the file that is going to be replaced is still what was copied.
+
+        Raises:
+            NoEntryError: It is gone.
+            BusyError: Another program has changed it since it was opened.
+        """
+        try:
+            mtime = path.stat().st_mtime_ns
+        except FileNotFoundError as error:
+            raise NoEntryError(f"{path} is gone") from error
+        # Writing ids keeps a file's time, and whoever edits it does not.
+        if not self.starts_empty and self.base is not None and mtime != self.base.mtime:
+            raise BusyError(f"{path} was changed by another program since it was opened")
+
     def sync(self) -> None:
         """Has what was written flushed to the disk; it is not saved by that."""
         with self._lock, refused(self.path):
@@ -175,9 +190,11 @@ class Draft:
             self._spool, self._has_news, self.is_new, self.starts_empty = None, False, False, False
             return self.changed_bytes
 
-    def remove(self) -> None:
-        """Has nothing saved any more: the file has no name, and is there as long as it is open."""
+    @contextmanager
+    def removed(self) -> Iterator[None]:
+        """Has nothing saved while the block takes the file's name away, nor ever after: it is as long as it is open."""
         with self._lock:
+            yield
             self._is_removed = True
             if self._spool is not None:
                 self._spool.unlink()

@@ -8,6 +8,7 @@ write to files in ``writing``. A write operation finds out what names stand for 
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 
 from rosefs.vfs.edits import Operation, Request
 from rosefs.vfs.errors import (
@@ -21,7 +22,7 @@ from rosefs.vfs.errors import (
 from rosefs.vfs.filling import Filling
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.model import Attributes
-from rosefs.vfs.nodes import DirectoryNode, FileNode
+from rosefs.vfs.nodes import DirectoryNode, FileNode, nameless
 from rosefs.vfs.release_gestures import removes_file
 from rosefs.vfs.writing import missing
 
@@ -56,13 +57,15 @@ class FileSystem(Filling):
         if not isinstance(node, FileNode):
             raise missing(name) if node is None else IsADirectoryFsError(request.name)
         inode = self._inodes.find(node.key)
-        draft = inode.draft if inode is not None and removes_file(request) else None
-        if draft is not None and draft.is_new:
-            self._overlay.drop(node.key)
-        else:
-            perform(self._editing(), Operation.UNLINK, request)
-        if draft is not None:
-            draft.remove()
+        removes = removes_file(request)
+        draft = inode.draft if inode is not None and removes else None
+        with nullcontext() if draft is None else draft.removed():
+            if draft is not None and draft.is_new:
+                self._overlay.drop(node.key)
+            else:
+                perform(self._editing(), Operation.UNLINK, request)
+        if inode is not None and removes:
+            self._inodes.part(node.key, nameless(node, inode.number))
         self._forget(request)
 
     def rmdir(self, parent: int, name: bytes) -> None:
@@ -99,6 +102,9 @@ class FileSystem(Filling):
             self._save(inode, inode.draft.save)
             with inode.draft.settled():
                 perform(edits, Operation.RENAME, request)
+        renamed = self._overlay.resolve(request.node.key)
+        if renamed is not None and renamed.key != request.node.key:
+            self._inodes.part(request.node.key, renamed)
         self._forget(request)
         self._forget(to)
 

@@ -44,7 +44,7 @@ GESTURES: Mapping[tuple[Operation, Place], Handler] = {
     (Operation.WRITE, Place.ALL_TRACKS): release_gestures.expect_source_file,
     (Operation.WRITE, Place.COLLAGE_RELEASE): release_gestures.expect_source_file,
     (Operation.WRITE, Place.COLLAGE_TRACKS): release_gestures.expect_source_file,
-    (Operation.WRITE, Place.PLAYLIST): release_gestures.expect_source_file,
+    (Operation.WRITE, Place.PLAYLIST): list_gestures.expect_file_of_playlist,
     (Operation.TRUNCATE, Place.RELEASE): release_gestures.expect_source_file,
     (Operation.TRUNCATE, Place.ALL_TRACKS): release_gestures.expect_source_file,
     (Operation.TRUNCATE, Place.COLLAGE_RELEASE): sink_gestures.sink_over,

@@ -23,12 +23,10 @@ from rosecache.tags.journal import write_all
 from rosecache.temporary import TEMPORARY_PREFIX, claim
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.model import Changes
-from rosefs.vfs.nodes import GHOST, GHOSTS, DirectoryNode, FileNode, Key
+from rosefs.vfs.nodes import ALWAYS_CURRENT, GHOST, GHOSTS, DirectoryNode, FileNode, Key
 from rosefs.vfs.overlay import MOMENT
 
 _SCRATCH_PREFIX = TEMPORARY_PREFIX + "sinks."
-_ALWAYS_CURRENT = 1 << 62
-"""A generation that no change of the cache makes out of date."""
 _PERMISSIONS = 0o777
 
 
@@ -79,7 +77,7 @@ class GhostDirectory(Ghost):
 
     def __init__(self, directory: Key, name: str, root: Ghost | None, candidates: frozenset[str]) -> None:
         super().__init__(directory, name, root, 0o755)
-        self.node = DirectoryNode(Key(GHOSTS, _token(), ""), "", time.time_ns(), _ALWAYS_CURRENT)
+        self.node = DirectoryNode(Key(GHOSTS, _token(), ""), "", time.time_ns(), ALWAYS_CURRENT)
         self.candidates = candidates
         self.release_id: str | None = None
 
@@ -104,7 +102,7 @@ class GhostFile(Ghost):
     def __init__(self, directory: Key, name: str, root: Ghost | None, path: Path, mode: int) -> None:
         super().__init__(directory, name, root, mode)
         self.node = FileNode(
-            Key(GHOST, _token(), ""), "", time.time_ns(), _ALWAYS_CURRENT, size=0, path=os.fsencode(path)
+            Key(GHOST, _token(), ""), "", time.time_ns(), ALWAYS_CURRENT, size=0, path=os.fsencode(path)
         )
         self.path = path
         self.lock = threading.RLock()

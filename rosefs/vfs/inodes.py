@@ -175,6 +175,17 @@ class Inodes:
                 inode.node = node
             return inode
 
+    def part(self, key: Key, node: Node) -> None:
+        """Has those who have a key's file open go on with a node, and whatever has the key next get another number.
+
+        For a file that lost its name: without that, its handles and those of the next one would be of the same file.
+        """
+        with self._lock:
+            inode = self._known.get(self.number_of(key))
+            if inode is not None and inode.opens:
+                self._renumber(key)
+                inode.node = node
+
     def opened_draft(self, inode: Inode) -> None:
         """Counts an open file of an inode that is being written to: all its handles share what is written."""
         with self._lock:

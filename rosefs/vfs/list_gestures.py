@@ -6,6 +6,8 @@ that it saw before the first: so names keep their numbers until a directory has 
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from rosecache.datafiles import Member, read_members
 from rosecache.names import safe_name
 from rosefs.library import lists
 from rosefs.library.editing import editing
-from rosefs.library.errors import NotFoundError
+from rosefs.library.errors import CacheBehindError, CoverError, NotFoundError
 from rosefs.library.lists import COLLAGES, PLAYLISTS, Kind
 from rosefs.vfs.directories import Directory
+from rosefs.vfs.drafts import Draft
 from rosefs.vfs.edits import Edits, Request, check_new_name
 from rosefs.vfs.errors import (
     ExistsError,
@@ -24,8 +27,12 @@ from rosefs.vfs.errors import (
     NotEmptyError,
     NotPermittedError,
 )
-from rosefs.vfs.nodes import ALL_TRACKS, MEMBER, PLAYLIST_COVER, TRACK, DirectoryNode, Key, Node
+from rosefs.vfs.handles import SourceContent
+from rosefs.vfs.nodes import ALL_TRACKS, MEMBER, PLAYLIST_COVER, TRACK, DirectoryNode, FileNode, Key, Node
 from rosefs.vfs.overlay import MOMENT
+from rosefs.vfs.spool import Spool
+
+log = logging.getLogger(__name__)
 
 _TRIES = 3
 _NUMBER = re.compile(r"[0-9]+")
@@ -87,6 +94,35 @@ def remove_list(edits: Edits, request: Request) -> None:
         for each in (path, *lists.covers_of(edits.c, path)):
             edit.trash(each)
     directory.let_go()
+
+
+# Covers -----------------------------------------------------------------------------------------------------
+
+
+def expect_file_of_playlist(edits: Edits, request: Request) -> None:
+    """Makes sure that what is to be written is a member of a playlist, or its cover. Raises NotPermittedError."""
+    if request.node is None or request.node.key.space not in (TRACK, MEMBER, PLAYLIST_COVER):
+        raise NotPermittedError(f"{request.name}: this cannot be written")
+
+
+def save_cover(edits: Edits, draft: Draft, spool: Spool, node: FileNode) -> SourceContent:
+    """Makes what was written to a playlist's cover its cover, and opens it there.
+
+    Raises:
+        BusyError: Another program has changed the file since it was opened.
+        InvalidRequestError: It is not the image that its name says.
+        OSError, RosecacheError: It could not be done; nothing was changed.
+    """
+    draft.expect_unchanged(Path(os.fsdecode(node.path)))
+    try:
+        lists.set_cover(edits.c, edits.journal, node.key.value, spool.path)
+    except CoverError as error:
+        raise InvalidRequestError(f"{os.fsdecode(node.path)}: {error}") from error
+    except CacheBehindError as error:
+        log.warning("%s", error)  # it is saved, and the next update makes up for the rest
+    saved = SourceContent(node.path, edits.refusing)
+    spool.discard()
+    return saved
 
 
 # Members ----------------------------------------------------------------------------------------------------

@@ -66,6 +66,10 @@ GHOSTS = "ghosts"
 """A file, and a directory, that a program wrote where bytes are not wanted: ``(…, <number>, "")``."""
 
 
+ALWAYS_CURRENT = 1 << 62
+"""A generation that no change of the cache makes out of date."""
+
+
 class Node:
     """A directory or file. ``release_id`` names the release whose change makes it out of date.
 
@@ -146,6 +150,12 @@ def file_node(release: Release, file: File, generation: int) -> Node:
         size=file.size,
         path=os.fsencode(file.path),
     )
+
+
+def nameless(node: FileNode, number: int) -> FileNode:
+    """Returns a file that was removed, as whoever has it open under an inode number goes on seeing it."""
+    key = Key(FILE, node.release_id, f"\0{number}")
+    return FileNode(key, node.release_id, node.mtime, ALWAYS_CURRENT, size=node.size, path=node.path)
 
 
 def relative_path(directory: Path, path: Path) -> str:

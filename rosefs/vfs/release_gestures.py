@@ -29,7 +29,6 @@ from rosefs.library.journal import Edit
 from rosefs.vfs.drafts import Draft
 from rosefs.vfs.edits import Edits, Request, check_new_name
 from rosefs.vfs.errors import (
-    BusyError,
     NoEntryError,
     NotEmptyError,
     NotPermittedError,
@@ -152,11 +151,7 @@ def _save_over(
     edits: Edits, edit: Edit, release: Release, draft: Draft, spool: Spool, node: FileNode
 ) -> None:
     path = Path(os.fsdecode(node.path))
-    if not path.exists():
-        raise NoEntryError(f"{path} is gone")
-    # Writing ids keeps a file's time, and whoever edits it does not.
-    if not draft.starts_empty and draft.base is not None and path.stat().st_mtime_ns != draft.base.mtime:
-        raise BusyError(f"{path} was changed by another program since it was opened")
+    draft.expect_unchanged(path)
     spool.finish()
     if node.key.space != FILE:
         draft.changed_bytes = give_identity(edits.c, spool.path, path, node.key.id, release)

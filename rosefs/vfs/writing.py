@@ -35,8 +35,9 @@ from rosefs.vfs.gestures import perform, translated
 from rosefs.vfs.handles import FileHandle, SourceContent
 from rosefs.vfs.inodes import Inode
 from rosefs.vfs.later import Later
+from rosefs.vfs.list_gestures import save_cover
 from rosefs.vfs.model import Appearance, Attributes, Changes, OpenFile
-from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, FileNode, Node
+from rosefs.vfs.nodes import ARRIVAL, PLAYLIST_COVER, DirectoryNode, FileNode, Node
 from rosefs.vfs.places import OF_MEMBERS, place_of
 from rosefs.vfs.reading import Reading
 from rosefs.vfs.release_gestures import save
@@ -146,11 +147,12 @@ class Writing(Reading):
         return handle
 
     def _open_to_write(self, inode: Inode) -> tuple[OpenFile, Draft]:
+        self._inodes.opened_draft(inode)  # before it is looked at: with the last open file, a draft goes
         keep_cache, draft = True, inode.draft
         if draft is not None and draft.shown() is not None:
-            self._inodes.opened_draft(inode)
             draft.begin(None)
         else:
+            self._tree.discard(self._inodes.closed(inode))
             node = inode.node
             assert isinstance(node, FileNode)
             content = self._open(node)
@@ -294,7 +296,8 @@ class Writing(Reading):
             assert isinstance(now, FileNode)
             saved: SourceContent | None = None
             with translated():
-                saved = save(self._editing(), draft, spool, now)
+                saving = save_cover if now.key.space == PLAYLIST_COVER else save
+                saved = saving(self._editing(), draft, spool, now)
             assert saved is not None
             return saved
 

@@ -169,6 +169,26 @@ def test_a_playlist_is_copied_whole_and_gets_a_cover(bench: Workbench, tmp_path:
     settle(bench)
 
 
+def test_the_cover_of_a_playlist_is_replaced_and_written_in_place(bench: Workbench, tmp_path: Path) -> None:
+    cover, source = bench.top / "Playlists/Mix/cover.png", bench.source / "!playlists/Mix.png"
+    for number in range(3):
+        image = tmp_path / "img.png"
+        image.write_bytes(PICTURE + bytes(number))
+        run("cp", image, cover)
+        assert cover.read_bytes() == source.read_bytes() == PICTURE + bytes(number)
+        bench.clock.advance(11)  # from then on it is the cover that is written over, not what was copied
+    with cover.open("r+b") as file:
+        file.seek(len(PICTURE))
+        file.write(b"12")
+    assert cover.read_bytes() == source.read_bytes() == PICTURE + b"12"
+    with pytest.raises(OSError, match="Invalid argument"), cover.open("r+b") as file:
+        file.write(b"no image")
+    assert cover.read_bytes() == source.read_bytes() == PICTURE + b"12"
+    undo(bench.c, Journal(bench.state_dir))
+    assert source.read_bytes() == PICTURE + bytes(2)
+    bench.check()
+
+
 def test_what_names_no_member_is_refused(bench: Workbench, tmp_path: Path) -> None:
     before = snapshot(bench.source)
     for name in ("junk.mp3", "image.png", "notes.txt"):

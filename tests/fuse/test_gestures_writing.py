@@ -156,6 +156,43 @@ def test_copies_keep_times_and_modes(bench: Workbench, tmp_path: Path) -> None:
     bench.check()
 
 
+# Names that another file gets -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [1, 2])
+def test_a_name_that_is_removed_or_given_away_while_the_file_is_open_is_free_for_another(
+    bench: Workbench, names: int
+) -> None:
+    """Two files of one name after the other, as editors and backup programs make them, are two files."""
+    path, elsewhere = bench.release / "rip.log", bench.release / "rip.log~"
+    with path.open("r+b", buffering=0) as old, path.open("rb", buffering=0) as reader:
+        old.write(b"one")
+        if names == 1:
+            path.unlink()
+        else:
+            path.rename(elsewhere)
+        with path.open("xb", buffering=0) as new:
+            old.write(b" more")
+            new.write(b"another file")
+        assert os.pread(old.fileno(), 100, 0) == os.pread(reader.fileno(), 100, 0) == b"one more"
+    assert path.read_bytes() == (bench.source / "loona/rip.log").read_bytes() == b"another file"
+    assert elsewhere.exists() == (names == 2)
+    if names == 2:
+        assert elsewhere.read_bytes() == (bench.source / "loona/rip.log~").read_bytes() == b"one more"
+    bench.check()
+
+
+def test_an_empty_file_that_is_removed_right_after_its_close_stays_away(bench: Workbench) -> None:
+    before = snapshot(bench.source)
+    for number in range(10):
+        path = bench.release / f".{number}.swp"
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        path.unlink()
+        assert not path.exists()
+    bench.check()
+    assert snapshot(bench.source) == before
+
+
 # Saving -----------------------------------------------------------------------------------------------------
 
 
