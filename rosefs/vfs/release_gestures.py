@@ -71,6 +71,20 @@ def _touched(edits: Edits, release: Release) -> Touched:
     return Touched([release_directory(edits.c, release.source_path)])
 
 
+@contextmanager
+def _editing(edits: Edits, release: Release, title: str, *, group: str | None = None) -> Iterator[Edit]:
+    """Makes an edit of a release, and brings the cache up to date with it: see ``library.editing``.
+
+    Of a release that has just lost its last track the cache is not told yet: it would let go of it, and whoever
+    removes it, or fills it again, is not done.
+    """
+    touched = _touched(edits, release)
+    with holding(edits.c, touched), edits.journal.edit(title, group=group) as edit:
+        yield edit
+    if release.id not in edits.emptied:
+        refresh(edits.c, touched)
+
+
 def is_datafile(node: Node) -> bool:
     """Tells whether something is a release's datafile."""
     return node.key.space == FILE and parse_datafile_name(os.fsencode(node.key.entity)) is not None
@@ -102,7 +116,9 @@ def _new_path(edits: Edits, release: Release, directory: Path, name: str) -> Pat
 
 
 def _new_node(edits: Edits, release: Release, path: Path) -> FileNode:
+    """Returns a file that is going to be there; one of its name that was just removed hides it no more."""
     key = Key(FILE, release.id, str(path.relative_to(release.source_path)))
+    edits.overlay.unhide(None, [key])
     generation = edits.tree.versions.generation
     return FileNode(key, release.id, 0, generation, size=0, path=os.fsencode(path))
 
@@ -122,20 +138,18 @@ def save(edits: Edits, draft: Draft, spool: Spool, node: FileNode) -> SourceCont
         OSError, RosecacheError: It could not be done; nothing was changed.
     """
     release = _release(edits, node.release_id)
-    path, touched = Path(os.fsdecode(node.path)), _touched(edits, release)
-    title = f"write {path.name} of {release_logtext(release)}"
-    with holding(edits.c, touched), edits.journal.edit(title) as edit:
-        if draft.is_new:
-            _save_new(edits, edit, release, path, spool)
-        else:
-            _save_over(edits, edit, release, draft, spool, node)
-        saved = SourceContent(os.fsencode(path), edits.refusing)
+    path = Path(os.fsdecode(node.path))
     try:
-        refresh(edits.c, touched)
+        with _editing(edits, release, f"write {path.name} of {release_logtext(release)}") as edit:
+            if draft.is_new:
+                _save_new(edits, edit, release, path, spool)
+            else:
+                _save_over(edits, edit, release, draft, spool, node)
+            saved = SourceContent(os.fsencode(path), edits.refusing)
+            if draft.is_new and is_audio(path.name):
+                _expect_track(edits, release)
     except CacheBehindError as error:
         log.warning("%s", error)  # it is saved, and the next update makes up for the rest
-    if draft.is_new and is_audio(path.name):
-        _look_again(edits, release)
     return saved
 
 
@@ -168,8 +182,9 @@ def _outdone_covers(edits: Edits, release: Release, path: Path) -> list[Path]:
     return [release.cover_image_path] if release.cover_image_path.exists() else []
 
 
-def _look_again(edits: Edits, release: Release) -> None:
-    """Has a release updated when its new files have been left alone for long enough to get their ids."""
+def _expect_track(edits: Edits, release: Release) -> None:
+    """Has a release with new audio updated when that has been left alone for long enough to get its ids."""
+    _forget_emptied(edits, release)  # it has a track again
     directory = release.source_path
 
     def look() -> None:
@@ -197,7 +212,8 @@ def set_attributes(edits: Edits, request: Request) -> None:
             path.chmod(changes.mode & PERMISSIONS)
         if (changes.atime, changes.mtime) != (None, None):
             set_times(os.fsencode(path), changes.atime, changes.mtime)
-    refresh(edits.c, touched)
+    if node.release_id not in edits.emptied:
+        refresh(edits.c, touched)
 
 
 # Renaming ---------------------------------------------------------------------------------------------------
@@ -223,18 +239,18 @@ def _move(edits: Edits, release: Release, node: FileNode, name: str) -> None:
     old = Path(os.fsdecode(node.path))
     new = _new_path(edits, release, old.parent, name)
     title = f"rename {old.name} of {release_logtext(release)} to {new.name}"
-    with editing(edits.c, edits.journal, title, _touched(edits, release)) as edit:
+    with _editing(edits, release, title) as edit:
         outdone = [cover for cover in _outdone_covers(edits, release, new) if cover != old]
         edit.rename(old, new)
         for cover in outdone:
             edit.trash(cover)
         status = new.stat()
+        if is_audio(new.name):
+            _expect_track(edits, release)
     moved = _new_node(edits, release, new)
     moved.size, moved.mtime = status.st_size, status.st_mtime_ns
     edits.overlay.redirect(node.key, moved)
     edits.overlay.write(release.id, name, moved)
-    if is_audio(new.name):
-        _look_again(edits, release)
 
 
 def _replace(edits: Edits, release: Release, node: FileNode, target: FileNode) -> None:
@@ -244,7 +260,7 @@ def _replace(edits: Edits, release: Release, node: FileNode, target: FileNode) -
         return
     old, path = Path(os.fsdecode(node.path)), Path(os.fsdecode(target.path))
     title = f"replace {path.name} of {release_logtext(release)} by {old.name}"
-    with editing(edits.c, edits.journal, title, _touched(edits, release)) as edit, _ready(old, path) as ready:
+    with _editing(edits, release, title) as edit, _ready(old, path) as ready:
         if target.key.space != FILE:
             give_identity(edits.c, ready, path, target.key.id, release)
             if not edits.c.write_ids_to_tags:
@@ -295,20 +311,16 @@ def remove_file(edits: Edits, request: Request) -> None:
         hide(edits, request)
         return
     release = _release(edits, node.release_id)
-    path, touched = Path(os.fsdecode(node.path)), _touched(edits, release)
+    path = Path(os.fsdecode(node.path))
     title = f"delete {path.name} of {release_logtext(release)}"
     group = edits.succession(f"rm {release.id}")
     is_last = release.id in edits.emptied or not _has_tracks(edits, release, without=path)
-    if not is_last:
-        with editing(edits.c, edits.journal, title, touched, group=group) as edit:
-            edit.trash(path)
-    else:
-        # The cache would let go of a release without tracks, and whoever removes it is not done yet.
-        with holding(edits.c, touched), edits.journal.edit(title, group=group) as edit:
-            edit.trash(path)
-        edits.emptied.setdefault(release.id, set()).add(node.key)
-        edits.overlay.hide(None, node.key, seconds=2 * MOMENT)
-        edits.later.at(edits.clock() + MOMENT, ("emptied", release.id), lambda: _let_go(edits, release))
+    with _editing(edits, release, title, group=group) as edit:
+        edit.trash(path)
+        if is_last:
+            edits.emptied.setdefault(release.id, set()).add(node.key)
+            edits.overlay.hide(None, node.key, seconds=2 * MOMENT)
+            edits.later.at(edits.clock() + MOMENT, ("emptied", release.id), lambda: _let_go(edits, release))
     edits.overlay.drop(node.key)
 
 
@@ -326,6 +338,11 @@ def _let_go(edits: Edits, release: Release) -> None:
     edits.overlay.unhide(None, edits.emptied.pop(release.id, ()))
 
 
+def _forget_emptied(edits: Edits, release: Release) -> None:
+    edits.later.cancel(("emptied", release.id))
+    edits.overlay.unhide(None, edits.emptied.pop(release.id, ()))
+
+
 def remove_release(edits: Edits, request: Request) -> None:
     """Puts what is left of a release without tracks into the trash."""
     node = request.node
@@ -339,8 +356,7 @@ def remove_release(edits: Edits, request: Request) -> None:
     with editing(edits.c, edits.journal, title, _touched(edits, release), group=group) as edit:
         edit.trash(release.source_path)
     edits.successions.pop(f"rm {release.id}", None)
-    edits.later.cancel(("emptied", release.id))
-    edits.overlay.unhide(None, edits.emptied.pop(release.id, ()))
+    _forget_emptied(edits, release)
     edits.overlay.unhide(node.key)
 
 

@@ -258,3 +258,21 @@ def test_a_datafile_is_only_hidden_for_a_moment(bench: Workbench) -> None:
     assert (bench.source / "loona" / datafile.name).exists()
     bench.clock.advance(11)
     wait_for(lambda: datafile.name in os.listdir(bench.release))
+
+
+def test_a_release_all_of_whose_files_are_made_again_is_there_with_all_of_them(bench: Workbench) -> None:
+    """What ``tar x`` does over what is there: each file is removed, and then made."""
+    names = ["01. Track 1.flac", "02. Track 2.flac", "cover.png", "rip.log"]
+    content = {name: (bench.release / name).read_bytes() for name in names}
+    for path in sorted(bench.release.iterdir()):
+        path.unlink()
+    for name in ("rip.log", "cover.png", "02. Track 2.flac", "01. Track 1.flac"):
+        (bench.release / name).write_bytes(content[name])
+        assert name in os.listdir(bench.release)
+    assert {path.name: path.read_bytes() for path in bench.release.iterdir() if path.name in names} == content
+    bench.clock.advance(11)
+    assert len(list(bench.release.glob("*.flac"))) == 2
+    run("rm", "-r", bench.release)
+    assert not bench.release.exists()
+    assert not (bench.source / "loona").exists()
+    bench.check()
