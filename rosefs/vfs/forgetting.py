@@ -7,11 +7,14 @@ asked, and attributes. Finds that out, and leaves the telling to ``telling``; ru
 
 from __future__ import annotations
 
+import logging
 import os
+import sqlite3
 import threading
 import unicodedata
 from collections.abc import Container, Iterable
 
+from rosecache.errors import RosecacheError
 from rosefs.vfs.directories import Directory, Listing
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.inodes import Inode, Inodes
@@ -19,6 +22,8 @@ from rosefs.vfs.nodes import PLAYLIST_COVER, PLAYLIST_M3U8, ROOT_KEY, FileNode, 
 from rosefs.vfs.telling import Telling
 from rosefs.vfs.tree import Dropped, Tree
 from rosefs.vfs.views import VIEWS
+
+log = logging.getLogger(__name__)
 
 _WITHOUT_CACHED_NAMES = ("collages", "playlists")
 """Views where names come and go by number, and where a name tells what writing to a file means: the kernel asks
@@ -88,7 +93,7 @@ class Forgetting:
         """Forgets what a new listing changed: names that do not lead where they did, and names that are new."""
         with self._lock:
             noted = self._absent.get(directory, set())
-            found = {name for name in noted if name.decode() in names}
+            found = {name for name in noted if unicodedata.normalize("NFC", name.decode()) in names}
             noted -= found
         self._tell(directory, [*found, *map(os.fsencode, lost)])
 
@@ -112,12 +117,18 @@ class Forgetting:
     # Changes --------------------------------------------------------------------------------------------
 
     def after(self, dropped: Dropped) -> None:
-        """Finds out what the kernel must forget after a change of the cache."""
+        """Finds out what the kernel must forget after a change: everything, if the cache cannot say."""
+        try:
+            self._forget_after(dropped)
+        except (RosecacheError, sqlite3.Error, OSError) as error:
+            log.warning(
+                "the kernel is to forget everything, as the cache does not say what changed: %s", error
+            )
+            self._forget_everything()
+
+    def _forget_after(self, dropped: Dropped) -> None:
         if dropped.ids is None:
-            with self._lock:
-                absent, self._absent = self._absent, {}
-            for key, names in absent.items():
-                self._tell(key, names)
+            self._forget_absent()
         for directory in dropped.directories:
             self._forget_names(directory, dropped)
         for inode in self._inodes.known():
@@ -128,6 +139,20 @@ class Forgetting:
                     tell(inode.number)
             elif self._has_changed(inode, dropped):
                 self._telling.attributes(inode.number)
+
+    def _forget_everything(self) -> None:
+        self._forget_absent()
+        for directory in self._tree.directories():
+            self._tell(directory.key, map(os.fsencode, directory.leading(None)))
+        for inode in self._inodes.known():
+            tell = self._telling.attributes if inode.opens else self._telling.pages
+            tell(inode.number)
+
+    def _forget_absent(self) -> None:
+        with self._lock:
+            absent, self._absent = self._absent, {}
+        for key, names in absent.items():
+            self._tell(key, names)
 
     def _forget_names(self, directory: Directory, dropped: Dropped) -> None:
         key = directory.key
@@ -146,7 +171,7 @@ class Forgetting:
     def _is_of(self, node: Node, dropped: Dropped) -> bool:
         """Tells whether a file may be another one now."""
         if node.key.space in (PLAYLIST_COVER, PLAYLIST_M3U8):
-            return Key("playlists", node.key.value, "") in dropped
+            return dropped.ids is None or Key("playlists", node.key.value, "") in dropped.keys
         return dropped.ids is None or node.release_id in dropped.ids
 
     def _has_changed(self, inode: Inode, dropped: Dropped) -> bool:

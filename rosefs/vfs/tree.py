@@ -42,13 +42,12 @@ class Dropped:
     Attributes:
         ids: The releases that changed; None if anything may have.
         directories: Those whose listings are to be built anew.
+        keys: Which ones these are.
     """
 
     ids: frozenset[str] | None
     directories: Sequence[Directory]
-
-    def __contains__(self, directory: Key) -> bool:
-        return self.ids is None or any(each.key == directory for each in self.directories)
+    keys: frozenset[Key]
 
 
 class Tree:
@@ -92,6 +91,10 @@ class Tree:
                         self._of_release.setdefault(key.id, set()).add(key)
         return found
 
+    def directories(self) -> list[Directory]:
+        """Returns all directories that are in use."""
+        return list(self._directories.values())
+
     def of_release(self, release_id: str) -> list[Directory]:
         """Returns the directories of a release that are in use, in all views."""
         with self._replacing:
@@ -107,7 +110,7 @@ class Tree:
         """Names and lists everything by other settings from now on; the cache has to be the same."""
         self.namer = Namer(c)
         self._context = replace(self._context, c=c, settings=settings, namer=self.namer)
-        for directory in list(self._directories.values()):
+        for directory in self.directories():
             self._context.relisted(directory.key, directory.leading(None), ())
 
     def is_ready(self, key: Key) -> bool:
@@ -151,7 +154,7 @@ class Tree:
 
     def bound(self, name: str) -> set[Key]:
         """Returns what a name leads to in any directory that was looked at."""
-        found = (directory.bound(name) for directory in list(self._directories.values()))
+        found = (directory.bound(name) for directory in self.directories())
         return {key for key in found if key is not None}
 
     def _remove(self, key: Key) -> None:
@@ -167,7 +170,7 @@ class Tree:
         ids = frozenset(change.id for change in changes.changes if change.kind == "release")
         if changes.resync or len(ids) > _MANY:
             self.versions.resync()
-            return self._drop(None, list(self._directories.values()))
+            return self._drop(None, self.directories())
         self.versions.advance(ids)
         touched = {
             (f"{change.kind}s", change.id.casefold())
@@ -179,13 +182,12 @@ class Tree:
         for release in rosecache.list_releases(self._c, ids) if ids else ():
             for view in VIEWS.values():
                 touched |= {(view.key, value.casefold()) for value in view.values_of(release)}
-        directories = list(self._directories.values())
-        return self._drop(ids, [each for each in directories if self._is_touched(each, ids, touched)])
+        return self._drop(ids, [each for each in self.directories() if self._is_touched(each, ids, touched)])
 
     def _drop(self, ids: frozenset[str] | None, directories: Sequence[Directory]) -> Dropped:
         for directory in directories:
             directory.drop()
-        return Dropped(ids, directories)
+        return Dropped(ids, directories, frozenset(directory.key for directory in directories))
 
     def _is_touched(self, directory: Directory, ids: Collection[str], touched: set[tuple[str, str]]) -> bool:
         key = directory.key

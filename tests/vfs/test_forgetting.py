@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import pytest
 
@@ -15,6 +17,7 @@ from rosecache.config import Config
 from rosecache.database import connect
 from rosefs.settings import VfsSettings
 from rosefs.vfs.errors import AbsentError
+from rosefs.vfs.nodes import Key
 from rosefs.vfs.telling import Telling
 from tests.support.audio import make_release, set_tags
 from tests.support.browsing import Browser
@@ -203,6 +206,25 @@ def test_with_other_settings_no_name_is_known_any_more(watched: Watched) -> None
         lists
     )
     assert "folder.jpg" in names
+    assert attributes | pages == set(watched.paths.values())
+
+
+@pytest.mark.expects_log("the kernel is to forget everything")
+def test_when_the_cache_does_not_answer_everything_is_told(watched: Watched) -> None:
+    set_tags(watched.c.music_source_dir / "loona/01.opus", title="Another")
+    rosecache.update_cache(watched.c)
+
+    def fail(release_ids: object) -> NoReturn:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    releases = watched.fs._tree.directory(Key("releases", "", ""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(releases, "lost", fail)
+        names, attributes, pages = watched.told()
+    lists = ("Collages", "Playlists")
+    assert {path for path in watched.paths.values() if path and not path.startswith(lists)} <= names | set(
+        lists
+    )
     assert attributes | pages == set(watched.paths.values())
 
 
