@@ -289,7 +289,8 @@ def _numbers_in(directory: Path) -> Iterator[str]:
 def _settle_all(c: Config, directory: Path, *, drop: bool, restored: list[Path] | None = None) -> bool:
     """Puts back what is gone; with ``drop``, lets go what is not. Returns whether all could be done."""
     done = True
-    for number in list(_numbers_in(directory)):
+    # The last first: of a file that was edited in between, the earlier ones hold what it was before.
+    for number in reversed(list(_numbers_in(directory))):
         try:
             manifest = _read_manifest(directory / f"{number}{_MANIFEST}")
             gone = _gone(c, manifest, directory / number)

@@ -16,6 +16,7 @@ import pytest
 
 import rosecache
 from rosecache.config import Config
+from rosecache.tags import TagChanges, write_tags
 from rosecache.temporary import HOLD_PREFIX
 from rosefs.library.files import rename_new
 from rosefs.library.holds import HOLD_SECONDS, Holds, holds_are_left, recover_holds
@@ -169,6 +170,22 @@ def test_an_edit_of_a_held_file_is_not_undone_by_the_hold(
     new.replace(path)
     settled(holds, clock)
     assert path.read_bytes()[-1:] == b"\0"
+
+
+@pytest.mark.expects_log(PUT_BACK)
+def test_of_a_file_that_was_edited_while_held_the_edited_one_is_put_back(
+    library: Config, holds: Holds, clock: Clock
+) -> None:
+    release = release_of(library, "loona")
+    holds.hold_release(release)
+    changes = TagChanges(tracktitle="Edited")
+    write_tags(release.source_path / "01.opus", changes)
+    rosecache.update_cache(library)
+    before = snapshot(library.music_source_dir / "loona")
+    holds.hold_release(release_of(library, "loona"))
+    shutil.rmtree(release.source_path)
+    settled(holds, clock)
+    assert snapshot(library.music_source_dir / "loona") == before
 
 
 @pytest.mark.expects_log(PUT_BACK)
