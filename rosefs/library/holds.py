@@ -107,6 +107,16 @@ class Holds:
             if self._descriptor >= 0:
                 os.utime(self._descriptor)
 
+    def let_go(self, path: Path) -> None:
+        """Lets go of a file that was removed or renamed on purpose: an older version of it is not to come back."""
+        with self._lock:
+            for number in [] if self._directory is None else _numbers_in(self._directory):
+                assert self._directory is not None
+                manifest = _read_manifest(self._directory / f"{number}{_MANIFEST}")
+                for index, file in enumerate(manifest.files):
+                    if self._c.music_source_dir / manifest.directory / file.path == path:
+                        (self._directory / number / str(index)).unlink(missing_ok=True)
+
     def settle(self) -> float | None:
         """Lets go, or puts back, what is held, if nobody has copied anything for long enough.
 

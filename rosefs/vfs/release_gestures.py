@@ -247,6 +247,7 @@ def _move(edits: Edits, release: Release, node: FileNode, name: str) -> None:
         status = new.stat()
         if is_audio(new.name):
             _expect_track(edits, release)
+    edits.sinks.holds.let_go(old)
     moved = _new_node(edits, release, new)
     moved.size, moved.mtime = status.st_size, status.st_mtime_ns
     edits.overlay.redirect(node.key, moved)
@@ -322,6 +323,7 @@ def remove_file(edits: Edits, request: Request) -> None:
             edits.overlay.hide(None, node.key, seconds=2 * MOMENT)
             edits.later.at(edits.clock() + MOMENT, ("emptied", release.id), lambda: _let_go(edits, release))
     edits.overlay.drop(node.key)
+    edits.sinks.holds.let_go(path)
 
 
 def _has_tracks(edits: Edits, release: Release, *, without: Path | None = None) -> bool:

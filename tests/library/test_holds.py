@@ -188,6 +188,24 @@ def test_of_a_file_that_was_edited_while_held_the_edited_one_is_put_back(
     assert snapshot(library.music_source_dir / "loona") == before
 
 
+def test_a_file_that_was_removed_on_purpose_is_not_put_back(
+    library: Config, holds: Holds, clock: Clock, journal: Journal
+) -> None:
+    release = release_of(library, "loona")
+    holds.hold_release(release)
+    track = release.source_path / "01.opus"
+    write_tags(
+        track, TagChanges(tracktitle="Edited")
+    )  # of which the trash has the new version, and the hold the old
+    with journal.edit("delete") as edit:
+        edit.trash(track)
+    holds.let_go(track)
+    rosecache.update_cache(library)
+    settled(holds, clock)
+    assert not track.exists()
+    assert not holds_are_left(library)
+
+
 @pytest.mark.expects_log(PUT_BACK)
 def test_other_names_that_a_file_had_before_do_not_count(
     library: Config, holds: Holds, clock: Clock, tmp_path: Path
