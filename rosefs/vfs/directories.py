@@ -12,13 +12,14 @@ import unicodedata
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Container, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rosecache.config import Config
 from rosefs.settings import VfsSettings
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.freshness import Versions
-from rosefs.vfs.names import RETIRED_SECONDS, Candidate, Follower, NameMemory, Namer, assign_names
+from rosefs.vfs.names import RETIRED_SECONDS, Candidate, Follower, NameMemory, Namer, assign_names, unnumbered
 from rosefs.vfs.nodes import ARRIVAL, Key, Node
 
 Relisted = Callable[[Key, Collection[str], Container[str]], None]
@@ -214,6 +215,20 @@ class Directory(ABC):
             self._memory.update({}, names.items(), self.context.clock() + seconds)
             self.context.relisted(self.key, (), names)
 
+    def has_equals(self, name: str) -> bool:
+        """Tells whether anything else is listed that would have this name but for a number."""
+        wanted = unnumbered(name)
+        start = wanted.rpartition(".")[0] or wanted
+        return any(
+            each != name and each.startswith(start) and unnumbered(each) == wanted
+            for each in self.entries().names
+        )
+
+    def close_up(self) -> None:
+        """Gives names that were kept from others for a while to those who wait for them."""
+        with self._lock, suppress(NoEntryError):  # when all of it is gone
+            self._list_anew()
+
     def unbind(self, name: str) -> None:
         """Takes back :meth:`bind`."""
         with self._lock:
@@ -258,15 +273,18 @@ class Directory(ABC):
         with self._lock:
             if self._listing is not None and self.is_ready:
                 return self._listing
-            generation = self.context.versions.generation
-            before = self.leading(None)
-            listing = self._name(self.build(generation), generation)
-            self._listing = listing
-            self.context.relisted(self.key, self._not_leading(before, listing), listing.names)
-            if self.context.versions.generation != generation:
-                # Something changed meanwhile. It may be in here or not: good for now, built anew next time.
-                self.drop()
-            return listing
+            return self._list_anew()
+
+    def _list_anew(self) -> Listing:
+        generation = self.context.versions.generation
+        before = self.leading(None)
+        listing = self._name(self.build(generation), generation)
+        self._listing = listing
+        self.context.relisted(self.key, self._not_leading(before, listing), listing.names)
+        if self.context.versions.generation != generation:
+            # Something changed meanwhile. It may be in here or not: good for now, built anew next time.
+            self.drop()
+        return listing
 
     def find(self, name: str) -> Node | None:
         """Returns what a name stands for, also a retired one, and one in another form of Unicode."""

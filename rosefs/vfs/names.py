@@ -237,6 +237,11 @@ def assign_names(
 _NUMBER = re.compile(r" \[[0-9]+\](?=(\.[^.]*)?\Z)")
 
 
+def unnumbered(name: str) -> str:
+    """Returns a name without the number that tells it from its equals."""
+    return _NUMBER.sub("", name)
+
+
 def _precedence(candidate: Candidate, previous: str | None) -> tuple[int, int, str, str]:
     if previous is None or (previous != candidate.wanted and _NUMBER.sub("", previous) != candidate.wanted):
         return (1, 0, "", candidate.rank)

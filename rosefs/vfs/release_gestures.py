@@ -313,6 +313,7 @@ def remove_file(edits: Edits, request: Request) -> None:
         return
     release = _release(edits, node.release_id)
     path = Path(os.fsdecode(node.path))
+    _keep_name(edits, request)
     title = f"delete {path.name} of {release_logtext(release)}"
     group = edits.succession(f"rm {release.id}")
     is_last = release.id in edits.emptied or not _has_tracks(edits, release, without=path)
@@ -353,6 +354,7 @@ def remove_release(edits: Edits, request: Request) -> None:
     release = _release(edits, node.key.id)
     if _has_tracks(edits, release):
         raise NotEmptyError(f"{request.name} still has tracks")
+    _keep_name(edits, request)
     title = f"delete {release_logtext(release)}"
     group = edits.succession(f"rm {release.id}")
     with editing(edits.c, edits.journal, title, _touched(edits, release), group=group) as edit:
@@ -360,6 +362,14 @@ def remove_release(edits: Edits, request: Request) -> None:
     edits.successions.pop(f"rm {release.id}", None)
     _forget_emptied(edits, release)
     edits.overlay.unhide(node.key)
+
+
+def _keep_name(edits: Edits, request: Request) -> None:
+    """Gives the name of what is removed to none of its equals for a moment: who tried again would remove them too."""
+    directory = edits.tree.directory(request.directory)
+    if request.node is not None and directory.has_equals(request.name):
+        directory.bind({request.name: request.node.key}, MOMENT)
+        edits.later.at(edits.clock() + MOMENT, ("close up", request.directory), directory.close_up)
 
 
 # Marking ----------------------------------------------------------------------------------------------------

@@ -209,6 +209,27 @@ def test_removing_a_track_puts_it_into_the_trash(bench: Workbench, place: str) -
     bench.check()
 
 
+def test_of_tracks_with_one_name_the_one_that_is_named_is_removed(bench: Workbench) -> None:
+    audio = audio_of(bench.source)
+    for number in (1, 2, 3):
+        set_tags(mp3(bench, number), title="Same", tracknumber="1")
+    names = ["01. Same.mp3", "01. Same [2].mp3", "01. Same [3].mp3"]
+    assert [name for name in names if name in os.listdir(bench.mp3_release)] == names
+    sources = [
+        Path(os.fsdecode(os.getxattr(bench.mp3_release / name, "user.rosefs.source_path"))) for name in names
+    ]
+    run("rm", bench.mp3_release / names[0])
+    with pytest.raises(FileNotFoundError):
+        os.unlink(bench.mp3_release / names[0])
+    run("rm", bench.mp3_release / names[2])
+    assert [path.exists() for path in sources] == [False, True, False]
+    bench.clock.advance(11)
+    wait_for(lambda: names[0] in os.listdir(bench.mp3_release))
+    assert audio_of(bench.source).items() <= audio.items()
+    assert sources[1].exists()
+    bench.check()
+
+
 def test_a_name_just_written_can_be_removed(bench: Workbench) -> None:
     before = snapshot(bench.source)
     with (bench.release / "note").open("w+b", buffering=0) as file:
