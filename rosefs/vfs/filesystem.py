@@ -77,6 +77,7 @@ class FileSystem(Filling):
                     raise missing(name) if request.node is None else NotADirectoryFsError(request.name)
                 with self._telling.holding((self._inodes.number_of(request.node.key),)):
                     perform(self._editing(), Operation.RMDIR, request)
+            self._inodes.removed(request.node.key)
             self._forget(request)
 
     def rename(self, parent: int, name: bytes, to_parent: int, to_name: bytes, flags: int) -> None:
@@ -105,6 +106,8 @@ class FileSystem(Filling):
         renamed = self._overlay.resolve(request.node.key)
         if renamed is not None and renamed.key != request.node.key:
             self._inodes.part(request.node.key, renamed)
+        if isinstance(to.node, DirectoryNode) and to.node.key != request.node.key:
+            self._inodes.removed(to.node.key)  # that is how the kernel takes it, also where both go on
         self._forget(request)
         self._forget(to)
 

@@ -45,11 +45,12 @@ class Inode:
         called: The name under which it was.
         is_looked_up_again: The kernel was told to look the name up again, before the next try.
         is_member: It was looked up in a collage or a playlist, where writing means something else.
+        is_removed: The kernel has removed this directory, or renamed another over it, and shows it as empty for good.
     """
 
     __slots__ = (
-        "called", "draft", "is_looked_up_again", "is_member", "lookups", "newest", "node", "number", "opens", "pins",
-        "stamp", "through",
+        "called", "draft", "is_looked_up_again", "is_member", "is_removed", "lookups", "newest", "node", "number",
+        "opens", "pins", "stamp", "through",
     )  # fmt: skip
 
     def __init__(self, number: int, node: Node) -> None:
@@ -65,6 +66,7 @@ class Inode:
         self.called = ""
         self.is_looked_up_again = False
         self.is_member = False
+        self.is_removed = False
 
 
 class Inodes:
@@ -186,6 +188,16 @@ class Inodes:
                 self._renumber(key)
                 inode.node = node
 
+    def removed(self, key: Key) -> None:
+        """Takes note that the kernel has removed a directory.
+
+        If that is still there, or comes back, it has another number as long as some program holds on to the old one.
+        """
+        with self._lock:
+            inode = self._known.get(self.number_of(key))
+            if inode is not None:
+                inode.is_removed = True
+
     def opened_draft(self, inode: Inode) -> None:
         """Counts an open file of an inode that is being written to: all its handles share what is written."""
         with self._lock:
@@ -214,6 +226,9 @@ class Inodes:
             if not self._is_free(number, node.key):
                 number = self._move(node.key, self._next_free(number, node.key))
         inode = self._known.get(number)
+        if inode is not None and inode.is_removed:
+            number = self._renumber(node.key)
+            inode = self._known.get(number)
         if inode is None:
             inode = self._known[number] = Inode(number, node)
         elif node.generation >= inode.node.generation:
@@ -236,15 +251,16 @@ class Inodes:
         self._reserved[number] = key
         return number
 
-    def _renumber(self, key: Key) -> None:
+    def _renumber(self, key: Key) -> int:
         old = self._moved.get(key, self._hash_of(key))
         self._reserved[old] = Key("replaced", str(old), "")
         version = Key("replacing", str(old), repr(tuple(key)))
-        self._move(key, self._next_free(self._hash_of(version), version))
+        return self._move(key, self._next_free(self._hash_of(version), version))
 
     def _drop_unused(self, inode: Inode) -> list[Key]:
         if inode.lookups or inode.pins or inode.opens:
             return []
         if self._known.pop(inode.number, None) is None:
             return []
-        return [inode.node.key]
+        key = inode.node.key
+        return [] if self.number_of(key) in self._known else [key]  # it may have another number by now

@@ -79,6 +79,28 @@ def test_the_numbers_of_the_top_are_nobody_elses() -> None:
     assert inodes.remember(make_node("x")).number == 3
 
 
+def test_a_directory_that_the_kernel_removed_comes_back_with_another_number_while_somebody_holds_on() -> None:
+    inodes = make_inodes()
+    number = inodes.remember(make_node("ab")).number
+    inodes.removed(make_node("ab").key)
+    again = inodes.remember(make_node("ab")).number
+    assert again != number
+    assert inodes.remember(make_node("ab")).number == inodes.number_of(make_node("ab").key) == again
+    assert inodes.get(number).node.key == make_node("ab").key  # for whoever stands in it
+    assert inodes.forget(number, 1) == []  # it is known, under its new number
+    assert inodes.forget(again, 2) == [make_node("ab").key]
+
+
+def test_a_directory_that_was_removed_and_let_go_of_keeps_its_number() -> None:
+    inodes = make_inodes()
+    number = inodes.remember(make_node("ab")).number
+    inodes.removed(make_node("ab").key)
+    inodes.forget(number, 1)
+    inodes.removed(make_node("cd").key)  # which nobody knows
+    assert inodes.remember(make_node("ab")).number == number
+    assert inodes.remember(make_node("cd")).number == number + 1
+
+
 def test_an_inode_is_known_until_every_lookup_is_forgotten() -> None:
     inodes = make_inodes()
     number = inodes.remember(make_node("ab")).number
