@@ -225,7 +225,8 @@ def rename_file(edits: Edits, request: Request) -> None:
     assert to is not None
     if to.place is not Place.RELEASE or to.directory.id != request.directory.id or is_datafile(node):
         raise NotPermittedError(f"{request.name}: files are renamed within their release only")
-    check_new_name(to.name)
+    if to.node is None or not is_datafile(to.node):
+        check_new_name(to.name)
     release = _release(edits, request.directory.id)
     if to.node is not None:
         _replace(edits, release, node, _source_file(to))
@@ -255,8 +256,6 @@ def _move(edits: Edits, release: Release, node: FileNode, name: str) -> None:
 
 
 def _replace(edits: Edits, release: Release, node: FileNode, target: FileNode) -> None:
-    if is_datafile(target):
-        raise NotPermittedError("a release's datafile is written in place only")
     if node.key == target.key:
         return
     old, path = Path(os.fsdecode(node.path)), Path(os.fsdecode(target.path))

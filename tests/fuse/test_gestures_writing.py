@@ -92,6 +92,12 @@ def test_sed_in_place_on_an_extra_file_and_on_the_datafile(bench: Workbench) -> 
     run("sed", "-i", "s/log/record/", bench.release / "rip.log")
     assert (bench.source / "loona/rip.log").read_text() == "a record\n"
     assert (bench.release / "rip.log").read_text() == "a record\n"
+    (datafile,) = bench.release.glob(".rose.*.toml")
+    run("sed", "-i", "s/^new = true/new = false/", datafile)
+    assert "new = false" in (bench.source / "loona" / datafile.name).read_text()
+    release = bench.top / "Releases/LOONA - 2018. Hash"
+    assert release.is_dir()
+    assert sorted(path.name for path in release.glob(".*")) == [datafile.name]
     bench.check()
 
 
@@ -107,6 +113,16 @@ def test_dd_into_the_middle(bench: Workbench) -> None:
     run("sh", "-c", f"printf LOG | dd of='{bench.release}/rip.log' bs=1 seek=2 conv=notrunc status=none")
     assert (bench.source / "loona/rip.log").read_text() == "a LOG\n"
     assert (bench.release / "rip.log").read_text() == "a LOG\n"
+
+
+def test_dd_into_the_middle_of_a_track(bench: Workbench) -> None:
+    content, ids = track(bench).read_bytes(), cached_ids(bench.c)
+    middle = len(content) // 2
+    run("sh", "-c", f"printf XYZ | dd of='{track(bench)}' bs=1 seek={middle} conv=notrunc status=none")
+    expected = content[:middle] + b"XYZ" + content[middle + 3 :]
+    assert (bench.source / "loona/01.flac").read_bytes() == track(bench).read_bytes() == expected
+    assert cached_ids(bench.c) == ids
+    bench.check()
 
 
 @pytest.mark.parametrize("size", [0, 3, 5000])
