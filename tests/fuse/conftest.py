@@ -129,8 +129,12 @@ def working(
     expects_log: Sequence[str] = (),
     allows_log: Sequence[str] = (),
     hard_limit: float = HARD_LIMIT,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Workbench]:
-    """Mounts the library, made in a directory, while the block runs; its trash is there too."""
+    """Mounts the library, made in a directory, while the block runs; its trash is there too.
+
+    ``prefix`` is a command that starts the process that serves it.
+    """
     c = Config(music_source_dir=directory / "source", cache_dir=directory / "cache", max_proc=1)
     c.cache_dir.mkdir(exist_ok=True)
     make_library(c)
@@ -146,6 +150,7 @@ def working(
             expects_log=expects_log,
             allows_log=allows_log,
             hard_limit=hard_limit,
+            prefix=prefix,
         ) as mount:
             yield Workbench(c, mount, state_dir, directory / "data" / "Trash", clock)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -13,7 +14,9 @@ import pytest
 
 from tests.conftest import skip_or_fail
 from tests.fuse.conftest import Workbench, run, wait_for, working
+from tests.support.audio import make_release
 from tests.support.library import snapshot
+from tests.support.permissions import as_user
 
 pytestmark = pytest.mark.usefixtures("need_fuse")
 
@@ -109,3 +112,36 @@ def test_a_disk_that_is_read_only_says_so(bench: Workbench) -> None:
     finally:
         run("umount", "--lazy", bench.source)
     assert snapshot(bench.source) == before
+
+
+def test_what_the_source_does_not_permit_is_told(tmp_path: Path, binding: str) -> None:
+    with working(tmp_path, binding, expects_log=["Permission denied"], prefix=as_user()) as bench:
+        before, journal = snapshot(bench.source), bench.journal()
+        album = make_release(tmp_path / "downloads", "album", tracks=1)
+        directory, lists = bench.source / "loona", bench.source / "!playlists"
+        (directory / "rip.log").chmod(0o400)
+        for path in (directory, lists, bench.source):
+            path.chmod(0o555)
+        try:
+            for command in (
+                ("cp", album / "01.opus", bench.release / "rip.log"),
+                ("cp", album / "01.opus", bench.release / "new.opus"),
+                ("sed", "-i", "s/log/x/", bench.release / "rip.log"),
+                ("mv", bench.release / "rip.log", bench.release / "x.log"),
+                ("rm", bench.release / "rip.log"),
+                ("rm", "-r", bench.release),
+                ("rm", bench.top / "Playlists/Mix/1. LOONA - Track 1.flac"),
+                ("mv", bench.top / "Playlists/Mix", bench.top / "Playlists/Other"),
+                ("mkdir", bench.top / "Playlists/Another"),
+                ("cp", "-r", album, bench.top / "Releases/"),
+            ):
+                ran = subprocess.run(command, capture_output=True, text=True, check=False)
+                assert ran.returncode != 0, command
+                assert re.search("Permission denied|Operation not permitted", ran.stderr), (command, ran)
+        finally:
+            for path in (bench.source, directory, lists):
+                path.chmod(0o755)
+        assert snapshot(bench.source) == before
+        assert (bench.in_trash(), bench.journal()) == ([], journal)
+        assert (bench.release / "rip.log").read_bytes() == b"a log\n"
+        bench.check()

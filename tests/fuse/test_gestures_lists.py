@@ -10,7 +10,7 @@ import pytest
 
 from rosefs.library.journal import Journal
 from rosefs.library.undo import undo
-from tests.fuse.conftest import Workbench, audio_of, run, wait_for
+from tests.fuse.conftest import Workbench, audio_of, everything, run, wait_for
 from tests.support.audio import PICTURE
 from tests.support.library import snapshot
 
@@ -51,7 +51,8 @@ def test_make_rename_remove(bench: Workbench, view: str, directory: str) -> None
     assert "Road Trip" in os.listdir(bench.top / view)
     assert (bench.source / directory / "Road Trip.toml").read_text() == ""
     run("mv", bench.top / view / "Road Trip", bench.top / view / "Long Trip")
-    assert sorted(os.listdir(bench.source / directory))[0] == "Both.toml" if view == "Collages" else True
+    there = "Both.toml" if view == "Collages" else "Mix.toml"
+    assert sorted(os.listdir(bench.source / directory)) == sorted([there, "Long Trip.toml"])
     assert "Long Trip" in os.listdir(bench.top / view)
     assert "Road Trip" not in os.listdir(bench.top / view)
     run("ls", bench.top / view / "Long Trip")
@@ -72,10 +73,10 @@ def test_renaming_a_playlist_takes_its_cover_along(bench: Workbench) -> None:
 
 @pytest.mark.parametrize("path", ["Collages/Both", "Playlists/Mix"])
 def test_a_list_with_members_cannot_be_removed_as_a_directory(bench: Workbench, path: str) -> None:
-    before = snapshot(bench.source)
+    before = everything(bench)
     with pytest.raises(OSError, match="not empty"):
         os.rmdir(bench.top / path)
-    assert snapshot(bench.source) == before
+    assert everything(bench) == before
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,28 @@ def test_removing_numbered_members_removes_those_that_were_seen(bench: Workbench
     bench.clock.advance(11)
     wait_for(lambda: listed(playlist) == ["1. LOONA - Track 1.flac", "2. BLACKPINK - Track 2.mp3"])
     bench.check()
+
+
+def test_a_generated_list_is_only_hidden_for_a_moment(bench: Workbench) -> None:
+    before, playlist = everything(bench), bench.top / "Playlists/Mix"
+    run("rm", playlist / "Mix.m3u8")
+    assert "Mix.m3u8" not in os.listdir(playlist)
+    assert everything(bench) == before
+    bench.clock.advance(11)
+    wait_for(lambda: "Mix.m3u8" in os.listdir(playlist))
+    assert len((playlist / "Mix.m3u8").read_text().splitlines()) == 1 + 2 * len(MIX)
+
+
+@pytest.mark.parametrize("name", ["01. Track 1.flac", "cover.png", "rip.log"])
+def test_in_a_collage_a_file_of_a_release_is_only_hidden_for_a_moment(bench: Workbench, name: str) -> None:
+    before, release = everything(bench), bench.top / "Collages/Both" / BOTH[0]
+    run("rm", release / name)
+    assert name not in os.listdir(release)
+    assert name in os.listdir(bench.release)
+    assert everything(bench) == before
+    bench.clock.advance(11)
+    wait_for(lambda: name in os.listdir(release))
+    assert everything(bench) == before
 
 
 def test_of_a_track_that_is_there_twice_the_one_named_is_removed(bench: Workbench) -> None:

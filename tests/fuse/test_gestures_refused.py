@@ -10,13 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuse.conftest import RELEASE, Workbench, everything
+import rosecache
+from tests.fuse.conftest import RELEASE, Workbench, everything, wait_for
 
 pytestmark = pytest.mark.usefixtures("need_fuse")
 
 FLAC = f"{RELEASE}/01. Track 1.flac"
 MEMBER = "Playlists/Mix/1. LOONA - Track 1.flac"
 OF_COLLAGE = "Collages/Both/1. {NEW} LOONA - 2018. Hash"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _other_lists(shared_bench: Workbench) -> None:
+    """An empty collage and an empty playlist, beside those that have members."""
+    for directory in (shared_bench.c.collages_dir, shared_bench.c.playlists_dir):
+        (directory / "Other.toml").touch()
+    rosecache.update_cache(shared_bench.c)
+    wait_for(
+        lambda: all("Other" in os.listdir(shared_bench.top / view) for view in ("Collages", "Playlists"))
+    )
 
 
 def tree(bench: Workbench) -> list[str]:
@@ -40,9 +52,14 @@ REFUSED: dict[str, Callable[[Path], object]] = {
     "a directory in an artist": lambda top: os.mkdir(top / "Artists/LOONA/x"),
     "a directory in a release": lambda top: os.mkdir(top / RELEASE / "x"),
     "a directory in a playlist": lambda top: os.mkdir(top / "Playlists/Mix/x"),
+    "a directory in all tracks": lambda top: os.mkdir(top / "Releases/!All Tracks/x"),
+    "a directory in the loose tracks": lambda top: os.mkdir(top / "Loose Tracks/x"),
+    "a directory in a collage's release": lambda top: os.mkdir(top / OF_COLLAGE / "x"),
     "a file at the top": lambda top: (top / "x").write_bytes(b"x"),
     "a file in a view": lambda top: (top / "Releases/x").write_bytes(b"x"),
     "a file in all tracks": lambda top: (top / "Releases/!All Tracks/x").write_bytes(b"x"),
+    "a file beside the collages": lambda top: (top / "Collages/x.toml").write_bytes(b"x"),
+    "a file beside the playlists": lambda top: (top / "Playlists/x.m3u8").write_bytes(b"x"),
     "a file in a collage": lambda top: (top / "Collages/Both/x").write_bytes(b"x"),
     "a file in a collage's release": lambda top: (top / OF_COLLAGE / "x").write_bytes(b"x"),
     "cutting off an open member": lambda top: cut_off_open(top / MEMBER),
@@ -52,15 +69,25 @@ REFUSED: dict[str, Callable[[Path], object]] = {
     "a track into a playlist": lambda top: os.rename(top / FLAC, top / "Playlists/Mix/x.flac"),
     "a member out of its playlist": lambda top: os.rename(top / MEMBER, top / RELEASE / "x.flac"),
     "a member without a number": lambda top: os.rename(top / MEMBER, top / "Playlists/Mix/x"),
+    "a member into another playlist": lambda top: os.rename(top / MEMBER, top / "Playlists/Other/1. x.flac"),
+    "a release of a collage into another": lambda top: os.rename(top / OF_COLLAGE, top / "Collages/Other/1. x"),
+    "a track out of a collage's release": lambda top: os.rename(top / OF_COLLAGE / "rip.log", top / RELEASE / "x"),
+    "a track over a list": lambda top: os.rename(top / FLAC, top / "Playlists/Mix/Mix.m3u8"),
     "a release under another name": lambda top: os.rename(top / RELEASE, top / "Releases/x"),
     "a release into a collage": lambda top: os.rename(top / RELEASE, top / "Collages/Both/x"),
     "a release to another artist": lambda top: os.rename(top / RELEASE, top / "Artists/BLACKPINK/x"),
     "an artist under another name": lambda top: os.rename(top / "Artists/LOONA", top / "Artists/x"),
     "a collage into the playlists": lambda top: os.rename(top / "Collages/Both", top / "Playlists/x"),
+    "a view under another name": lambda top: os.rename(top / "Releases", top / "x"),
+    "all tracks under another name": lambda top: os.rename(top / "Releases/!All Tracks", top / "Releases/x"),
+    "cutting off a generated list": lambda top: os.truncate(top / "Playlists/Mix/Mix.m3u8", 1),
     "removing a view": lambda top: os.rmdir(top / "Releases"),
     "removing an artist": lambda top: os.rmdir(top / "Artists/LOONA"),
+    "removing the collages": lambda top: os.rmdir(top / "Collages"),
     "removing all tracks": lambda top: os.rmdir(top / "Releases/!All Tracks"),
     "a link": lambda top: os.link(top / FLAC, top / RELEASE / "x.flac"),
+    "a link into a playlist": lambda top: os.link(top / FLAC, top / "Playlists/Mix/x.flac"),
+    "a symbolic link into a collage": lambda top: os.symlink(top / RELEASE, top / "Collages/Both/x"),
     "a symbolic link": lambda top: os.symlink("x", top / RELEASE / "x"),
     "a named pipe": lambda top: os.mkfifo(top / RELEASE / "x"),
     "another owner": lambda top: os.chown(top / FLAC, 12345, 12345),
@@ -87,6 +114,15 @@ def test_what_is_no_gesture_changes_nothing(shared_bench: Workbench, what: str) 
     ("what", "expected"),
     [
         (lambda top: os.mkdir(top / "Collages/Both"), errno.EEXIST),
+        (lambda top: os.mkdir(top / RELEASE), errno.EEXIST),
+        (lambda top: os.rmdir(top / RELEASE), errno.ENOTEMPTY),
+        (lambda top: os.rmdir(top / "Collages/Both"), errno.ENOTEMPTY),
+        (lambda top: os.rmdir(top / "Playlists/Mix"), errno.ENOTEMPTY),
+        (lambda top: os.rename(top / "Playlists/Mix", top / "Playlists/Other"), errno.EEXIST),
+        (lambda top: os.rename(top / "Collages/Other", top / "Collages/Both"), errno.EEXIST),
+        (lambda top: os.rename(top / "Collages/nothing", top / "Collages/x"), errno.ENOENT),
+        (lambda top: os.mkdir(top / "Playlists" / ("x" * 256)), errno.EINVAL),
+        (lambda top: os.unlink(top / RELEASE), errno.EISDIR),
         (lambda top: os.mkdir(top / "Collages/Both/x"), errno.EINVAL),
         (lambda top: (top / "Playlists/Mix/x.flac").write_bytes(b"x"), errno.EINVAL),
         (lambda top: (top / MEMBER).write_bytes(b"x"), errno.EINVAL),
@@ -104,11 +140,12 @@ def test_what_is_wrong_with_a_gesture(
     shared_bench: Workbench, what: Callable[[Path], object], expected: int
 ) -> None:
     bench = shared_bench
-    before = everything(bench)
+    before, shown = everything(bench), tree(bench)
     with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is what is tested
         what(bench.top)
     assert caught.value.errno == expected
     assert everything(bench) == before
+    assert tree(bench) == shown
 
 
 @pytest.mark.parametrize(
@@ -117,7 +154,11 @@ def test_what_is_wrong_with_a_gesture(
         ("cp", "-r", "{source}/blackpink", "{top}/Artists/LOONA/another"),
         ("mv", "{source}/loona/rip.log", "{top}/Playlists/Mix/"),
         ("mv", "{source}/blackpink", "{top}/Releases - New/"),
+        ("mv", "{top}/Collages/Both/1. {{NEW}} LOONA - 2018. Hash", "{top}/Collages/Other/"),
+        ("mv", "{top}/Playlists/Mix/1. LOONA - Track 1.flac", "{top}/Playlists/Other/"),
         ("ln", "{track}", "{release}/x.flac"),
+        ("ln", "{track}", "{top}/Playlists/Mix/x.flac"),
+        ("ln", "-s", "{track}", "{release}/x.flac"),
     ],
 )
 def test_programs_that_try_it_say_so_and_lose_nothing(

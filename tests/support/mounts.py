@@ -107,6 +107,7 @@ def mounted(
     hard_limit: float = HARD_LIMIT,
     log_level: int = logging.INFO,
     companions: Sequence[Companion] = (),
+    prefix: Sequence[str] = (),
 ) -> Iterator[Mounted]:
     """Mounts a tree at ``tmp_path / "mnt"`` while the block runs.
 
@@ -121,13 +122,15 @@ def mounted(
         hard_limit: Seconds until the process is killed; more than the usual for a mount that many tests share.
         log_level: From which level on the process logs.
         companions: What runs beside the mount, in that process.
+        prefix: A command that starts that process, if it is not to be started directly.
     """
     mountpoint, source, log_path = tmp_path / "mnt", tmp_path / "source", tmp_path / "serve.log"
     mountpoint.mkdir(exist_ok=True)
     source.mkdir(exist_ok=True)
     options = MountOptions(source=source, read_only=read_only, timeouts=timeouts or Timeouts())
     process = start_serving(
-        make, mountpoint, binding, options=options, log_path=log_path, log_level=log_level, companions=companions
+        make, mountpoint, binding, options=options, log_path=log_path, prefix=prefix, log_level=log_level,
+        companions=companions,
     )  # fmt: skip
     watchdog = threading.Timer(hard_limit, process.kill)
     watchdog.start()
@@ -153,6 +156,7 @@ def mounted_library(
     kind: type[FileSystem] = FileSystem,
     expects_log: Sequence[str] = (),
     allows_log: Sequence[str] = (),
+    prefix: Sequence[str] = (),
 ) -> AbstractContextManager[Mounted]:
     """Mounts the library of a configuration, whose cache is up to date: see :func:`mounted`.
 
@@ -162,6 +166,7 @@ def mounted_library(
     return mounted(
         LibraryTree(c, settings or VfsSettings(), state_dir, clock, kind), tmp_path, binding, timeouts=timeouts,
         hard_limit=hard_limit, read_only=state_dir is None, expects_log=expects_log, allows_log=allows_log,
+        prefix=prefix,
     )  # fmt: skip
 
 
