@@ -30,11 +30,18 @@ class Options:
 
 
 def _user(text: str) -> int:
-    return int(text) if text.isdecimal() else pwd.getpwnam(text).pw_uid
+    return _id(text) if text.isdecimal() else pwd.getpwnam(text).pw_uid
 
 
 def _group(text: str) -> int:
-    return int(text) if text.isdecimal() else grp.getgrnam(text).gr_gid
+    return _id(text) if text.isdecimal() else grp.getgrnam(text).gr_gid
+
+
+def _id(text: str) -> int:
+    number = int(text)
+    if number > _LARGEST_ID:
+        raise ValueError(text)
+    return number
 
 
 def _permissions(text: str) -> int:
@@ -42,6 +49,10 @@ def _permissions(text: str) -> int:
     if not 0 <= number <= 0o777:
         raise ValueError(text)
     return number
+
+
+_LARGEST_ID = 2**32 - 2
+"""Of a user or a group: 32 bits, and the number above means none."""
 
 
 @dataclass(frozen=True, slots=True)
