@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import trio
 from rosecache import current_position, get_release, list_releases
 from rosecache.changes import Change, Changes, Position
 from rosecache.config import Config
+from rosecache.errors import RosecacheError
 from rosefs.cli.output import clean
 from rosefs.cli.settings_check import refuse_bad_templates
 from rosefs.cli.state import State, pass_state
@@ -21,6 +24,8 @@ from rosefs.settings import Settings
 from rosefs.watch.feed import follow_feed
 from rosefs.watch.hooks import Hook, run_hooks
 from rosefs.watch.watcher import Watcher
+
+log = logging.getLogger(__name__)
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -49,13 +54,25 @@ def watch(state: State, source: Path | None, yes: bool) -> None:
 async def _watch(settings: Settings, position: Position) -> None:
     c = settings.cache
     hooks = [Hook(hook, source=c.music_source_dir) for hook in settings.hooks]
+    failure: OSError | None = None
+
+    async def show_changes(scope: trio.CancelScope) -> None:
+        nonlocal failure
+        try:
+            await _show_changes(c, position)
+        except OSError as error:  # nobody reads what is shown, most of all; a nursery would put it in a group
+            failure = error
+            scope.cancel()
+
     with trio.open_signal_receiver(*_STOP_SIGNALS) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Watcher(c, settings.watch).run)
             nursery.start_soon(run_hooks, c, hooks)
-            nursery.start_soon(_show_changes, c, position)
+            nursery.start_soon(show_changes, nursery.cancel_scope)
             await _first(signals)
             nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _first(signals: AsyncIterator[int]) -> None:
@@ -67,7 +84,12 @@ async def _show_changes(c: Config, position: Position) -> None:
     names = await trio.to_thread.run_sync(_directories, c)
     click.echo(f"watching {clean(str(c.music_source_dir))}".encode("utf-8", "surrogateescape"))
     async for changes in follow_feed(c, position):
-        for line in await trio.to_thread.run_sync(_lines, c, changes, names):
+        try:
+            lines = await trio.to_thread.run_sync(_lines, c, changes, names)
+        except (RosecacheError, sqlite3.Error) as error:
+            log.warning("%d changes cannot be shown: %s", len(changes.changes), error)
+            continue
+        for line in lines:
             click.echo(line.encode("utf-8", "surrogateescape"))
 
 

@@ -65,6 +65,17 @@ def test_each_change_is_a_line(c: Config, rosefs: Cli) -> None:
     check_cache(c)
 
 
+def test_it_ends_when_nobody_reads_it_any_more(c: Config, rosefs: Cli) -> None:
+    make_release(c.music_source_dir, "one", tracks=1)
+    with watching(rosefs, "watch") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        make_release(c.music_source_dir, "two", tracks=1)
+        assert process.wait(PATIENCE_SECONDS) == 1
+        assert "Traceback" not in process.stderr.read()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_well_when_it_is_stopped(c: Config, rosefs: Cli, number: signal.Signals) -> None:
     make_release(c.music_source_dir, "one", tracks=1)
