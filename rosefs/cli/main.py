@@ -55,6 +55,7 @@ class RosefsGroup(LazyGroup):
         **extra: Any,
     ) -> Any:
         """Runs the command line as click's own does, and ends the process with the exit status."""
+        _open_missing_streams()
         run: Callable[[], object] = functools.partial(
             super().main, args, prog_name, complete_var, standalone_mode=False, **extra
         )
@@ -95,6 +96,18 @@ class RosefsGroup(LazyGroup):
 
                 traceback.print_exception(error)
             raise click.ClickException(text_of(error)) from error
+
+
+def _open_missing_streams() -> None:
+    """Opens whichever of stdin, stdout and stderr was closed, to nothing: the next file would take its number.
+
+    What is then written for a terminal would be written into that file.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(number, mode))  # noqa: SIM115 - for as long as the process lives
 
 
 def _fail(message: str, status: int) -> int:

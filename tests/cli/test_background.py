@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -113,6 +114,27 @@ def test_what_the_kernel_refuses_is_told_and_fails_the_command(library: Config, 
     ran = run(rosefs.config, prefix=("setpriv", "--no-new-privs", *limits))
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "the mount was refused: " in ran.stderr
+
+
+def test_without_stdin_stdout_and_stderr_it_mounts_as_well(
+    library: Config, rosefs: Cli, mountpoint: Path, binding: str
+) -> None:
+    command = shlex.join([*PROGRAM, "-c", str(rosefs.config), "mount", "--yes", "--fuse", binding])
+    try:
+        subprocess.run(f"{command} <&- >&- 2>&-", shell=True, check=True, timeout=PATIENCE_SECONDS)
+        told = told_of(mountpoint)
+        assert told is not None
+        descriptors = Path("/proc", str(told.process.pid), "fd")
+        (log,) = rosefs.config.with_name("state").glob("logs/*.log")
+        assert [os.readlink(descriptors / str(number)) for number in range(3)] == [
+            os.devnull,
+            str(log),
+            str(log),
+        ]
+        assert os.listdir(mountpoint / "Artists") == ["LOONA"]
+        assert "mounted" in log.read_text()
+    finally:
+        rosefs("unmount", mountpoint)
 
 
 @pytest.mark.parametrize(
