@@ -88,6 +88,7 @@ def mount(
             request,
             plan,
             on_ready=lambda: click.echo(_ready_text(plan, "press Ctrl-C here, or ")),
+            on_terminal=True,
             log_requests=debug,
         )
     else:
@@ -118,7 +119,7 @@ def _in_background(request: Request, plan: Plan) -> None:
         log.info("mounted %s at %s", plan.settings.cache.music_source_dir, plan.mountpoint)
         waiting.tell_ready()
 
-    update_and_serve(request, plan, on_ready=ready)
+    update_and_serve(request, plan, on_ready=ready, on_terminal=False)
 
 
 def _ready_text(plan: Plan, or_else: str = "") -> bytes:

@@ -1,4 +1,4 @@
-"""What a process that serves a mount tells of it: a small file per mount point, for ``rosefs status``.
+"""What a process that serves a mount tells of it: a small file of its own, for ``rosefs status``.
 
 The files are in the user's state directory, whatever a configuration says, so that whoever asks needs none. Each is
 replaced atomically, and removed when the mount ends. One that was left behind is known by its process: an id is given
@@ -14,18 +14,21 @@ import os
 import select
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import msgspec
 import platformdirs
 
-import rosecache.update
 from rosecache.database import make_private_directory
-from rosecache.update import Report
+from rosecache.temporary import claim
+from rosefs.fuse.errors import MountError
 from rosefs.fuse.kernel import mount_at
+
+if TYPE_CHECKING:  # not for whoever only reads what was told: updates bring all that reads tags
+    import rosecache.update
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +109,11 @@ class Running:
 
     def __init__(self, told: Told) -> None:
         self._told = told
-        self._path = _path_of(Path(told.mountpoint))
+        process = told.process
+        # Of its own: an earlier mount of the place may be out of sight, and its process still be at work.
+        self._path = (
+            _directory() / f"{_stem(Path(told.mountpoint))}-{process.pid}-{process.boot[:8]}{_SUFFIX}"
+        )
         self._lock = threading.Lock()
         self._closed = False
         self._refused = False
@@ -128,7 +135,7 @@ class Running:
                 log.log(level, "'rosefs status' will not know all of this mount: %s", error)
                 self._refused = True
 
-    def tell_report(self, report: Report) -> None:
+    def tell_report(self, report: rosecache.update.Report) -> None:
         """Tells what an update found that has just ended."""
         self.tell_problems(report.problems, time.time())
 
@@ -155,13 +162,49 @@ def running(told: Told) -> Iterator[Running]:
         teller.close()
 
 
+@contextmanager
+def claimed(mountpoint: Path) -> Iterator[Callable[[], None]]:
+    """Keeps this user's other processes from mounting at a place while this one is about to.
+
+    Gives a function to let go of it: once something is mounted, the kernel tells everybody.
+
+    Raises:
+        MountError: Another process is about to mount there.
+    """
+    path = _directory() / f"{_stem(Path(os.path.realpath(mountpoint)))}.lock"
+    with ExitStack() as held:
+        try:
+            make_private_directory(path.parent)
+            file = held.enter_context(open(path, "a+b", buffering=0))
+        except OSError as error:
+            log.debug("whether somebody else mounts at %s is not known: %s", mountpoint, error)
+        else:
+            _lock(file, mountpoint)
+        yield held.close
+
+
+def _lock(file: IO[bytes], mountpoint: Path) -> None:
+    try:
+        claim(file.fileno())
+    except BlockingIOError as error:
+        file.seek(0)
+        raise MountError(
+            f"{mountpoint}: process {file.read().decode(errors='replace')} is about to mount here; "
+            "wait for it, or end it"
+        ) from error
+    file.truncate(0)
+    file.write(b"%d" % os.getpid())
+
+
 def told_of(mountpoint: Path) -> Told | None:
     """Returns what was told of a mount point, maybe by a process that was killed; None if nothing was.
 
     Args:
         mountpoint: Absolute and without links.
     """
-    return _read(_path_of(mountpoint))
+    stem = _stem(mountpoint)
+    told = [each for path in _files() if path.name.startswith(stem) and (each := _read(path)) is not None]
+    return max(told, key=lambda each: (each.process.is_alive, each.since), default=None)
 
 
 def forget_ended() -> None:
@@ -177,9 +220,9 @@ def _directory() -> Path:
     return platformdirs.user_state_path("rosefs") / "mounts"
 
 
-def _path_of(mountpoint: Path) -> Path:
-    digest = hashlib.blake2b(os.fsencode(mountpoint), digest_size=12).hexdigest()
-    return _directory() / (digest + _SUFFIX)
+def _stem(mountpoint: Path) -> str:
+    """Returns what starts the names of all files about a mount point."""
+    return hashlib.blake2b(os.fsencode(mountpoint), digest_size=12).hexdigest()
 
 
 def _files() -> Iterable[Path]:

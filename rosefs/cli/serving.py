@@ -21,7 +21,7 @@ from rosefs.cli.editing import recover_edits
 from rosefs.cli.following import companions_of
 from rosefs.cli.output import one_line
 from rosefs.cli.plans import Plan, Request, fixed_differences
-from rosefs.cli.running import Told, running
+from rosefs.cli.running import Told, claimed, running
 from rosefs.cli.service import ServiceManager
 from rosefs.cli.settings_check import refuse_bad_templates
 from rosefs.cli.updating import log_report, update_announced
@@ -34,7 +34,12 @@ log = logging.getLogger(__name__)
 
 
 def update_and_serve(
-    request: Request, plan: Plan, *, on_ready: Callable[[], None], log_requests: bool = False
+    request: Request,
+    plan: Plan,
+    *,
+    on_ready: Callable[[], None],
+    on_terminal: bool,
+    log_requests: bool = False,
 ) -> None:
     """Brings the cache up to date, mounts, and serves until somebody unmounts or ends this process.
 
@@ -42,12 +47,25 @@ def update_and_serve(
         request: Where the plan comes from, for reading it again.
         plan: What is to be done, and can be as far as was to be found out.
         on_ready: Called once the mount answers.
+        on_terminal: If there is a terminal, this process stays on it, and ends when it is closed.
         log_requests: Log every request.
 
     Raises:
-        MountError: It cannot be mounted.
+        MountError: It cannot be mounted, or another process is about to mount there.
         As ``update_cache``, and what ``on_ready`` raises.
     """
+    with claimed(plan.mountpoint) as let_go:
+
+        def ready() -> None:
+            let_go()
+            on_ready()
+
+        _update_and_serve(request, plan, ready, on_terminal=on_terminal, log_requests=log_requests)
+
+
+def _update_and_serve(
+    request: Request, plan: Plan, on_ready: Callable[[], None], *, on_terminal: bool, log_requests: bool
+) -> None:
     faulthandler.register(signal.SIGUSR1, file=2)
     manager = ServiceManager.take_from(os.environ)
     c = plan.settings.cache
@@ -57,12 +75,10 @@ def update_and_serve(
     if journal is not None:
         recover_edits(c, journal)
     filesystem = FileSystem(c, plan.settings.vfs, journal=journal, appearance=plan.appearance)
-
-    reload = _Reload(request, plan, filesystem)
+    reload = _Reload(request, plan, filesystem, on_terminal=on_terminal)
 
     def ready() -> None:
         on_ready()
-        reload.note_terminal()
         manager.ready(one_line(f"{c.music_source_dir} is mounted at {plan.mountpoint}"))
 
     try:
@@ -88,17 +104,13 @@ def update_and_serve(
 class _Reload:
     """Reads the configuration again, and has the tree show the library by it. What is wrong with it is logged."""
 
-    def __init__(self, request: Request, plan: Plan, filesystem: FileSystem) -> None:
+    def __init__(self, request: Request, plan: Plan, filesystem: FileSystem, *, on_terminal: bool) -> None:
         self._request = request
         self._plan = plan
         self._filesystem = filesystem
         self._waiting = threading.Lock()
         self._working = threading.Lock()
-        self._has_terminal = False
-
-    def note_terminal(self) -> None:
-        """Finds out whether this process lives on a terminal. In the background it lets go of it to begin with."""
-        self._has_terminal = _is_terminal()
+        self._has_terminal = on_terminal and _is_terminal()
 
     def __call__(self) -> None:
         if self._has_terminal and not _is_terminal():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shlex
 import signal
 import subprocess
@@ -191,6 +192,30 @@ def test_a_place_is_mounted_on_once(library: Config, rosefs: Cli, mountpoint: Pa
         )
         assert os.listdir(mountpoint / "Artists") == ["LOONA"]
         assert background.log() == log
+
+
+def test_a_place_where_another_process_is_about_to_mount_is_refused_at_once(
+    library: Config, rosefs: Cli, mountpoint: Path
+) -> None:
+    with lock_release(library, b"R"):  # which the first one waits for
+        first = subprocess.Popen(
+            [*PROGRAM, "-c", str(rosefs.config), "mount", "--yes"], stderr=subprocess.PIPE, text=True
+        )
+        assert first.stderr is not None
+        while "1 release to read" not in first.stderr.readline():
+            pass
+        ran = run(rosefs.config)
+    said = rf"rosefs: error: {re.escape(str(mountpoint))}: process (\d+) is about to mount here; wait for it, or end it"
+    match = re.fullmatch(said, ran.stderr.splitlines()[-1])
+    try:
+        first.communicate(timeout=PATIENCE_SECONDS)
+        assert (first.returncode, ran.returncode, ran.stdout) == (0, 1, "")
+        told = told_of(mountpoint)
+        assert told is not None
+        assert match is not None, ran.stderr
+        assert told.process.pid == int(match[1])
+    finally:
+        rosefs("unmount", mountpoint)
 
 
 def test_after_a_crash_the_next_mount_clears_the_place(

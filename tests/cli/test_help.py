@@ -19,6 +19,7 @@ from tests.cli.conftest import Cli
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = {
     "trio",
+    "watchfiles",
     "mutagen",
     "jinja2",
     "rich",
@@ -69,6 +70,11 @@ def test_listing_imports_neither_fuse_nor_what_reads_tags_and_renders_names(rose
     imported = imported_by("-c", rosefs.config, "releases", "list")
     assert "sqlite3" in imported
     assert imported.isdisjoint({"trio", "mutagen", "jinja2", "rich", "pyfuse3", "llfuse"})
+
+
+def test_the_status_is_shown_without_what_updates_and_mounts_need(rosefs: Cli) -> None:
+    imported = imported_by("-c", rosefs.config, "status")
+    assert imported.isdisjoint({"trio", "watchfiles", "mutagen", "jinja2", "rich", "pyfuse3", "llfuse"})
 
 
 def test_help_lists_every_command() -> None:

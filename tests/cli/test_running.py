@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,8 @@ import msgspec
 import pytest
 
 from rosecache.update import Problem, Report
-from rosefs.cli.running import Process, Running, Told, forget_ended, running, told_of
+from rosefs.cli.running import Process, Running, Told, claimed, forget_ended, running, told_of
+from rosefs.fuse.errors import MountError
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +100,32 @@ def test_a_process_that_nobody_has_waited_for_has_ended() -> None:
         assert not process.is_alive
 
 
+def test_an_earlier_mount_of_a_place_that_is_still_at_work_is_in_nobodys_way() -> None:
+    with running(told("/mnt", binding="new")):
+        earlier = Running(
+            told("/mnt", binding="old", since=1.0, process=msgspec.to_builtins(ended_process()))
+        )
+        earlier.update(watcher="waiting")
+        read = told_of(Path("/mnt"))
+        assert read is not None
+        assert read.binding == "new"
+        earlier.close()
+        assert told_of(Path("/mnt")) == read
+
+
+def test_a_place_is_claimed_by_one_process_until_it_lets_go(tmp_path: Path) -> None:
+    with claimed(tmp_path / "a") as let_go:
+        with (
+            pytest.raises(MountError, match=rf"/a: process {os.getpid()} is about to mount here"),
+            claimed(tmp_path / "b/../a"),
+        ):
+            pass
+        with claimed(tmp_path / "b"):
+            let_go()
+            with claimed(tmp_path / "a"):
+                pass
+
+
 def test_what_killed_processes_left_is_removed_and_nothing_else() -> None:
     Running(told("/gone", process=msgspec.to_builtins(ended_process())))
     Running(told("/proc", process=msgspec.to_builtins(ended_process())))  # something is still mounted there
@@ -118,5 +146,5 @@ def test_a_file_of_another_version_is_none(tmp_path: Path) -> None:
 @pytest.mark.expects_log("'rosefs status' will not know all of this mount")
 def test_a_disk_that_refuses_does_not_keep_anything_from_being_mounted(tmp_path: Path) -> None:
     (tmp_path / "states").write_text("no directory")
-    with running(told("/mnt")):
+    with claimed(Path("/mnt")), running(told("/mnt")):
         assert told_of(Path("/mnt")) is None
