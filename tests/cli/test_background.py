@@ -297,7 +297,7 @@ def test_every_request_is_logged_when_that_is_asked_for(
         running.process.terminate()
         errors = running.end()[1]
     assert "rosefs: rosefs.fuse.tracing: lookup(1, b'Artists') = Attributes(inode=" in errors
-    assert "lookup(1, b'missing'): NoEntryError: missing" in errors
+    assert "lookup(1, b'missing'): AbsentError: missing" in errors
 
 
 # The log ------------------------------------------------------------------------------------------------
