@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from rosecache.config import Config
 from rosecache.database import database_path
@@ -61,7 +62,11 @@ def _source(c: Config) -> Iterator[Finding]:
             "music", f"{source} {found}", "mount its disk, or correct music_source_dir in the configuration"
         )
     elif not os.access(source, os.R_OK | os.X_OK):
-        yield error("music", f"{source} may not be read by this user", f"as its owner: chmod u+rx '{source}'")
+        yield error(
+            "music",
+            f"{source} may not be read by this user",
+            f"as its owner: chmod u+rx {quote(str(source))}",
+        )
     elif not os.access(source, os.W_OK):
         found = f"{source} cannot be written: nothing can be edited, and what has no identifiers gets none"
         yield warning(
@@ -219,7 +224,7 @@ def _cache(c: Config) -> Iterator[Finding]:
             yield _sound(database)
             broken = broken_files_of(database)
         except sqlite3.Error as failure:
-            remedy = f"remove it, nothing is lost: rm '{database}'*; rosefs cache update"
+            remedy = f"remove it, nothing is lost: rm {quote(str(database))}*; rosefs cache update"
             yield error("cache", f"{database}: {failure}", remedy)
         else:
             sound += 1

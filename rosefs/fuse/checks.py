@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -113,7 +114,7 @@ def _occupied(mountpoint: Path, *, what: str) -> str:
     if liveness_of(mountpoint) is Liveness.DEAD:
         return (
             f"{mountpoint}: is a dead mount ({what}), whose process has ended; "
-            f"run: rosefs unmount '{mountpoint}'"
+            f"run: rosefs unmount {shlex.quote(str(mountpoint))}"
         )
     return f"{mountpoint}: something is mounted here already: {what}"
 

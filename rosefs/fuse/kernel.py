@@ -34,8 +34,9 @@ def users_of(mountpoint: Path) -> list[str]:
         mountpoint: Absolute and without links, as in :class:`Mount`.
     """
     found = []
+    below = f"{mountpoint}/"
     for process in Path("/proc").iterdir():
-        if process.name.isdigit() and any(_is_below(path, mountpoint) for path in _paths_in_use(process)):
+        if process.name.isdigit() and any(f"{path}/".startswith(below) for path in _paths_in_use(process)):
             found.append(f"{_name_of(process)} ({process.name})")
     return sorted(found)
 
@@ -80,10 +81,6 @@ def _paths_in_use(process: Path) -> Iterator[str]:
         return
     # proc_pid_maps(5): a file that was closed can still be mapped; its path is all from the sixth field on.
     yield from {os.fsdecode(line[line.index(b"/") :]) for line in mapped.splitlines() if b" /" in line}
-
-
-def _is_below(path: str, directory: Path) -> bool:
-    return Path(path) == directory or directory in Path(path).parents
 
 
 def _name_of(process: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -261,7 +262,10 @@ def test_no_cache_is_a_warning_and_a_damaged_one_an_error(c: Config, rosefs: Cli
     size = database.stat().st_size
     database.write_bytes(b"no database" * size)
     (finding,) = examine(rosefs, 1)["cache"]
-    assert finding["remedy"] == f"remove it, nothing is lost: rm '{database}'*; rosefs cache update"
+    assert (
+        finding["remedy"]
+        == f"remove it, nothing is lost: rm {shlex.quote(str(database))}*; rosefs cache update"
+    )
     database.unlink()
     (finding,) = examine(rosefs)["cache"]
     assert (finding["level"], finding["remedy"]) == ("warning", "rosefs cache update")
