@@ -122,6 +122,19 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
+def need_program(name: str) -> None:
+    """Lets a test go on only where a program is installed."""
+    if shutil.which(name) is None:
+        skip_or_fail(f"{name} is missing; scripts/setup --tests installs it")
+
+
+@pytest.fixture(scope="session")
+def need_root() -> None:
+    """Lets a test run only as root."""
+    if os.geteuid() != 0:
+        skip_or_fail("only root can do what is tested")
+
+
 @functools.cache
 def fuse_problem() -> str | None:
     """Returns why nothing can be mounted here, or None."""

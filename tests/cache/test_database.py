@@ -145,7 +145,9 @@ def test_the_database_is_private(c: Config) -> None:
     maybe_invalidate_cache_database(c)
     with connect(c) as connection:
         connection.execute("INSERT INTO artists (name) VALUES ('x')")
-    for path in c.cache_dir.glob("rosecache.*"):
+    files = list(c.cache_dir.glob("rosecache.*"))
+    assert files
+    for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 

@@ -36,6 +36,7 @@ def test_a_mount_from_its_beginning_to_its_death(
         mountpoint,
         "--fuse",
         binding,
+        "--no-watch",
     ]
     with mounting(mountpoint, *mount) as running:
         descriptor = os.open(mountpoint / "Releases", os.O_RDONLY)

@@ -108,6 +108,7 @@ def test_a_file_managers_view_of_every_directory_meets_no_error(small: Big, smal
 
 def test_many_readers_at_once_read_what_is_there(small: Big, small_mount: Mounted) -> None:
     tracks = list((small_mount.path / "Releases" / "!All Tracks").iterdir())
+    assert tracks
     start = threading.Barrier(8)
 
     def read_all(reader: int) -> list[bytes]:

@@ -86,7 +86,9 @@ def test_the_top_directory_is_a_directory_with_inode_1(mount: Mounted) -> None:
 
 
 def test_a_listing_and_a_lookup_agree_on_the_inode(mount: Mounted) -> None:
-    for entry in os.scandir(mount.path):
+    entries = list(os.scandir(mount.path))
+    assert entries
+    for entry in entries:
         assert entry.inode() == (mount.path / entry.name).stat().st_ino
 
 

@@ -23,6 +23,7 @@ import pytest
 import rosecache
 from rosecache.config import Config
 from rosefs.fuse.mount import Timeouts
+from tests.conftest import need_program
 from tests.support.audio import FORMATS, PICTURE, make_release, set_tags
 from tests.support.library import cached_ids, make_list, snapshot
 from tests.support.mounts import SHARED_LIMIT, Mounted, mounted_library
@@ -152,9 +153,9 @@ def test_mmap_of_every_format(library: Library, format: str) -> None:
         assert mapped[:] == source_of(track).read_bytes()
 
 
-@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is missing; on Debian, install ffmpeg")
 @pytest.mark.parametrize("format", FORMATS)
 def test_ffprobe_knows_the_track(library: Library, format: str) -> None:
+    need_program("ffprobe")
     (track,) = (library.top / "Releases").glob(f"*In {format}/01. *.{format}")
     said = run(
         "ffprobe", "-v", "error", "-show_entries", "format_tags=title:stream_tags=title", "-of", "csv", track
@@ -175,8 +176,8 @@ def test_programs_walk_everything_without_an_error(library: Library, tmp_path: P
     run("diff", "-r", library.top / "Releases", tmp_path / "copy")
 
 
-@pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is missing")
 def test_rsync_finds_nothing_to_do_after_a_copy(library: Library, tmp_path: Path) -> None:
+    need_program("rsync")
     run("cp", "-a", library.top / "Releases", tmp_path / "copy")
     assert run("rsync", "-an", "--out-format=%n", f"{library.top}/Releases/", f"{tmp_path}/copy/") == ""
 

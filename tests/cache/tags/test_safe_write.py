@@ -22,8 +22,6 @@ from tests.support.variants import VARIANTS, without_padding
 
 TRACK, RELEASE = "018b6514-6fb7-7cc6-9d23-8eaf0b1beee8", "018b268e-ef68-7180-a01e-19bc3fdf970e"
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-
 
 @pytest.fixture(params=["flac", "mp3, no tag"], ids=["in place", "rewritten"])
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
@@ -265,7 +263,7 @@ def test_read_only_directory(path: Path) -> None:
         path.parent.chmod(0o755)
 
 
-@needs_root
+@pytest.mark.usefixtures("need_root")
 def test_owner_stays(path: Path) -> None:
     os.chown(path, 1234, 5678)
     path.chmod(0o640)

@@ -196,7 +196,7 @@ def test_file_that_another_program_opens_before_the_rename(
     assert path.read_bytes() == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.usefixtures("need_root")
 def test_owner_stays(path: Path) -> None:
     os.chown(path, 1234, 5678)
     write_tags(path, NEW)

@@ -110,7 +110,9 @@ def test_update_cache_releases(c: Config, format: str) -> None:
 def test_update_cache_releases_writes_ids_to_tags(c: Config, format: str) -> None:
     directory = make_release(c.music_source_dir, format=format)
     update_cache_for_releases(c)
-    for path in directory.glob(f"*.{format}"):
+    paths = list(directory.glob(f"*.{format}"))
+    assert len(paths) == 2
+    for path in paths:
         tags = read_tags(path)
         assert tags.release_id == release_id_on_disk(directory)
         assert tags.id == cached_ids(c)[str(path.relative_to(c.music_source_dir))]
