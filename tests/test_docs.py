@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
 from rosecache.config import Config
+from rosefs.cli.examples import EXAMPLES
+from rosefs.cli.main import cli
 from rosefs.settings import HookSettings, VfsSettings, WatchSettings
 
 REPOSITORY = Path(__file__).parents[1]
@@ -70,3 +74,39 @@ def settings() -> list[str]:
 def test_every_setting_is_documented(key: str) -> None:
     document = REPOSITORY / "docs/configuration.md"
     assert key in anchors_of(document) or f"`{key}`" in document.read_text(encoding="utf-8")
+
+
+# Examples ---------------------------------------------------------------------------------------------------
+
+
+def leaves(group: click.Group, *words: str) -> Iterator[tuple[str, click.Command]]:
+    """Yields every command that is no group, with the words that call it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from leaves(command, *words, name)
+        else:
+            yield " ".join([*words, name]), command
+
+
+COMMANDS = dict(leaves(cli))
+
+
+def test_every_command_has_an_example_and_no_other_has() -> None:
+    assert EXAMPLES.keys() == COMMANDS.keys()
+    assert [words for words, examples in EXAMPLES.items() if not examples] == []
+
+
+@pytest.mark.parametrize("words", EXAMPLES)
+def test_examples_are_in_the_help_and_in_the_guide_and_can_be_called(words: str) -> None:
+    command, guide = COMMANDS[words], (REPOSITORY / "docs/commands.md").read_text(encoding="utf-8")
+    shown = command.get_help(click.Context(command)).splitlines()
+    blocks = "".join(re.findall(r"^```sh$(.*?)^```", guide, re.MULTILINE | re.DOTALL)).splitlines()
+    for example in EXAMPLES[words]:
+        assert f"    {example}" in shown
+        assert example in blocks
+        program, *arguments = shlex.split(example.partition(" > ")[0])
+        assert [program, *arguments[: len(words.split())]] == ["rosefs", *words.split()]
+        command.make_parser(click.Context(command)).parse_args(arguments[len(words.split()) :])

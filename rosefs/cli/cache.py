@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from rosecache.update import Report
+from rosefs.cli.lazy import LazyGroup
 from rosefs.cli.output import clean, write_json
 from rosefs.cli.settings_check import refuse_bad_templates
 from rosefs.cli.state import State, pass_state
@@ -13,7 +14,7 @@ from rosefs.library.arrivals import recover
 from rosefs.library.journal import Journal
 
 
-@click.group()
+@click.group(cls=LazyGroup)
 def cache() -> None:
     """Bring the cache up to date."""
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from rosecache.datafiles import write_atomically
+from rosefs.cli.lazy import LazyGroup
 from rosefs.cli.output import one_line
 from rosefs.cli.settings_check import check_settings
 from rosefs.cli.state import State, pass_state
 from rosefs.cli.systemd import unit
 
 
-@click.group()
+@click.group(cls=LazyGroup)
 def config() -> None:
     """Start a configuration file, check one, or print a systemd unit."""
 

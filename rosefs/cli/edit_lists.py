@@ -97,11 +97,15 @@ def _make_delete(words: _Words) -> click.Command:
     return delete
 
 
+def _found(words: _Words) -> str:
+    return f"{words.member.upper()} is an id, a path in the music directory or in a mount, or a name."
+
+
 def _make_add(words: _Words) -> click.Command:
     kind, member = words.kind, words.member
     once = " A collage holds a release once." if kind is COLLAGE else " A playlist may hold a track twice."
 
-    @click.command("add", help=f"Add {kind.key} to a {kind.name}, at the end.{once}")
+    @click.command("add", help=f"Add {kind.key} to a {kind.name}, at the end.{once}\n\n{_found(words)}")
     @click.argument("name")
     @click.argument("members", metavar=f"{member.upper()}...", nargs=-1, required=True)
     @json_option
@@ -120,7 +124,10 @@ def _make_add(words: _Words) -> click.Command:
 def _make_remove(words: _Words) -> click.Command:
     kind, member = words.kind, words.member
 
-    @click.command("remove", help=f"Remove {kind.key} from a {kind.name}, every time that they are in it.")
+    @click.command(
+        "remove",
+        help=f"Remove {kind.key} from a {kind.name}, every time that they are in it.\n\n{_found(words)}",
+    )
     @click.argument("name")
     @click.argument("members", metavar=f"{member.upper()}...", nargs=-1, required=True)
     @json_option

@@ -72,7 +72,10 @@ def delete(state: State, releases: tuple[str, ...], json_output: bool) -> None:
 @json_option
 @pass_state
 def toggle_new_(state: State, releases: tuple[str, ...], json_output: bool) -> None:
-    """Mark releases as new that are not, and the other way round."""
+    """Mark releases as new that are not, and the other way round.
+
+    RELEASE is an id, a path in the music directory or in a mount, or a name.
+    """
     c, journal = open_library(state)
     do_each(
         [find_release(c, text) for text in releases],
@@ -90,7 +93,8 @@ def toggle_new_(state: State, releases: tuple[str, ...], json_output: bool) -> N
 def set_cover_(state: State, release: str, image: Path, json_output: bool) -> None:
     """Make an image the cover of a release.
 
-    IMAGE is copied. A cover of another name that is shown until then goes to the trash.
+    RELEASE is an id, a path in the music directory or in a mount, or a name. IMAGE is copied. A cover
+    of another name that is shown until then goes to the trash.
     """
     c, journal = open_library(state)
     done = set_cover(c, journal, find_release(c, release), image)
@@ -102,7 +106,10 @@ def set_cover_(state: State, release: str, image: Path, json_output: bool) -> No
 @json_option
 @pass_state
 def delete_cover_(state: State, release: str, json_output: bool) -> None:
-    """Put the cover of a release into the trash."""
+    """Put the cover of a release into the trash.
+
+    RELEASE is an id, a path in the music directory or in a mount, or a name.
+    """
     c, journal = open_library(state)
     done = delete_cover(c, journal, find_release(c, release))
     following = f"; {done.next.name} is shown now" if done.next is not None else ""
@@ -116,7 +123,8 @@ def delete_cover_(state: State, release: str, json_output: bool) -> None:
 def extract_covers_(state: State, releases: tuple[str, ...], json_output: bool) -> None:
     """Make covers of the pictures in audio files, for releases without a cover.
 
-    Without RELEASE, for all of them. Front covers are preferred.
+    RELEASE is an id, a path in the music directory or in a mount, or a name; without one, it is done for all of them.
+    Front covers are preferred.
     """
     c, journal = open_library(state)
     chosen = [find_release(c, text) for text in releases] if releases else None

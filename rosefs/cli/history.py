@@ -33,7 +33,7 @@ _COLUMNS: tuple[Column[Entry], ...] = (
     "--limit", type=click.IntRange(min=1), default=_USUAL, show_default=True, metavar="N",
     help="How many edits to list.",
 )  # fmt: skip
-@json_option
+@click.option("--json", "json_output", is_flag=True, help="Write JSON.")
 @pass_state
 def history(state: State, limit: int, json_output: bool) -> None:
     """List the edits that were made, newest first.

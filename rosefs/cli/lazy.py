@@ -1,7 +1,7 @@
 """A click group that imports a command's module only when the command is called.
 
 Its own help is written from a table, so that ``rosefs --help`` answers at once and imports none of the libraries
-that the commands need. Knows nothing of any command.
+that the commands need. The help of each command ends with its examples.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+
+from rosefs.cli.examples import epilog_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,23 @@ class LazyCommand:
 class LazyGroup(click.Group):
     """A group of ordinary commands, if it is given any, and then of :class:`LazyCommand`, in their order."""
 
-    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand], **kwargs: Any) -> None:
+    is_top = False
+    """Its commands are called without its own name before theirs."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, LazyCommand] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._lazy = lazy
+        self._lazy = lazy or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*self.commands, *self._lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = self._find(ctx, cmd_name)
+        if command is not None:
+            command.epilog = epilog_of(cmd_name if self.is_top else f"{self.name} {cmd_name}")
+        return command
+
+    def _find(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         lazy = self._lazy.get(cmd_name)
         if lazy is None:
             return super().get_command(ctx, cmd_name)

@@ -46,6 +46,8 @@ COMMANDS = {
 class RosefsGroup(LazyGroup):
     """The top group: turns every error that is expected into one line on stderr."""
 
+    is_top = True
+
     def main(
         self,
         args: Sequence[str] | None = None,
