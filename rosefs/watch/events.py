@@ -85,8 +85,12 @@ def _watch(
             paths = [os.fsencode(path)[prefix:] for _, path in changes if len(os.fsencode(path)) > prefix]
             if paths:
                 trio.from_thread.run_sync(on_paths, paths)
+            added = [path for kind, path in changes if kind is watchfiles.Change.added]
+            for path in added:
+                if os.path.dirname(path) == str(directory) and os.path.islink(path) and os.path.isdir(path):
+                    raise LostEventsError(f"where {path} leads is watched only if it is there to begin with")
             # A directory that came and could not be watched is not told of.
-            if any(kind is watchfiles.Change.added for kind, _ in changes) and watch_limit_reached(directory):
+            if added and watch_limit_reached(directory):
                 raise NoEventsError(f"the system's limit of watches is reached; {LIMIT_REMEDY}")
     except PermissionError as error:
         raise NoEventsError(

@@ -342,6 +342,23 @@ def test_a_file_whose_name_is_not_utf_8_is_no_obstacle(c: Config) -> None:
     check_cache(c)
 
 
+def test_a_release_that_is_a_link_is_followed_to_where_it_leads(
+    c: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rosefs.watch")
+    release = make_release(tmp_path, "elsewhere", tracks=1)
+
+    async def test() -> None:
+        async with watching(c) as watcher:
+            (c.music_source_dir / "one").symlink_to(release)
+            await until(lambda: directories(c) == {"one"}, lambda: watcher.state)
+            await until(lambda: caplog.text.count("by events") == 2, lambda: caplog.text)
+            set_tags(release / "01.opus", title="New")
+            await until(lambda: "Album/New" in titles(c), lambda: watcher.state)
+
+    run(test)
+
+
 @pytest.mark.expects_log("the name of a directory is not UTF-8: .*; rename it")
 def test_a_directory_whose_name_is_not_utf_8_has_it_poll(c: Config) -> None:
     release = make_release(c.music_source_dir, "one", tracks=1)
