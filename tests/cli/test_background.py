@@ -280,12 +280,15 @@ def test_in_the_foreground_it_ends_when_its_terminal_is_closed(
     )  # fmt: skip
     os.close(theirs)
     with process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        os.close(ours)
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(PATIENCE_SECONDS) == 0
-    assert mount_at(mountpoint) is None
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            os.close(ours)
+            process.send_signal(signal.SIGHUP)
+            assert process.wait(PATIENCE_SECONDS) == 0
+            assert mount_at(mountpoint) is None
+        finally:
+            process.terminate()  # one that stays fails, and ends
 
 
 def test_every_request_is_logged_when_that_is_asked_for(
