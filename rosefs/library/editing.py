@@ -15,7 +15,6 @@ from pathlib import Path
 
 from rosecache.config import Config
 from rosecache.errors import RosecacheError
-from rosecache.temporary import IN_PROGRESS_PREFIX
 from rosecache.update import (
     update_cache_for_collages,
     update_cache_for_playlists,
@@ -23,6 +22,7 @@ from rosecache.update import (
 )
 from rosecache.update.lists import COLLAGES, PLAYLISTS, lock_list
 from rosecache.update.release import lock_release
+from rosecache.update.walk import may_be_release
 from rosefs.library.errors import CacheBehindError
 from rosefs.library.journal import Edit, Journal
 
@@ -116,7 +116,7 @@ def touched_by(c: Config, paths: Iterable[Path]) -> Touched:
         top = c.music_source_dir / parts[0]
         if top in lists and len(parts) > 1:
             lists[top].add(os.path.splitext(parts[1])[0])
-        elif top not in lists and not parts[0].startswith(IN_PROGRESS_PREFIX):
+        elif top not in lists and may_be_release(c, os.fsencode(parts[0])):
             releases.add(os.fsencode(parts[0]))
     return Touched(releases, lists[c.collages_dir], lists[c.playlists_dir])
 

@@ -15,6 +15,7 @@ from rosecache.model import Release
 from rosecache.query.releases import releases_where
 from rosecache.tags import is_audio
 from rosecache.temporary import HOLD_PREFIX, IN_PROGRESS_PREFIX, TEMPORARY_PREFIX
+from rosecache.update.walk import may_be_release
 from rosefs.library.editing import Touched, editing
 from rosefs.library.errors import ImportRefusedError, InvalidNameError
 from rosefs.library.files import Progress, walk
@@ -22,7 +23,6 @@ from rosefs.library.journal import Edit, Journal
 from rosefs.library.trash import Trashed
 
 _MAX_NAME = 255
-_LISTS = ("!collages", "!playlists")
 
 _HOLD = HOLD_PREFIX.removeprefix(TEMPORARY_PREFIX)
 _IMPORT = "import."
@@ -134,7 +134,7 @@ def _check(c: Config, given: Path, source: Path) -> None:
 
 def check_release_name(c: Config, name: str) -> str:
     """Returns a name, if the directory of a release can have it. Raises InvalidNameError."""
-    if name.startswith(IN_PROGRESS_PREFIX) or name in _LISTS or name in c.ignore_release_directories:
+    if not may_be_release(c, os.fsencode(name)):
         raise InvalidNameError(name, "a directory called so is no release; rename it first")
     return name
 

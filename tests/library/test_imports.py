@@ -194,7 +194,7 @@ def test_what_cannot_be_a_release_is_refused(
     assert journal.history() == []
 
 
-@pytest.mark.parametrize("name", ["!collages", "!playlists", ".in-progress.x", "Audiobooks"])
+@pytest.mark.parametrize("name", ["!collages", "!playlists", ".in-progress.x", ".Trash-1", "Audiobooks"])
 def test_names_that_would_hide_it_are_refused(
     tmp_path: Path, c: Config, journal: Journal, album: Path, name: str
 ) -> None:

@@ -20,6 +20,7 @@ from rosefs.library import lists
 from rosefs.library.errors import NotFoundError, TrashError
 from rosefs.library.journal import Journal
 from rosefs.library.releases import delete_release, set_new, toggle_new
+from rosefs.library.undo import undo
 from tests.support.audio import make_release
 from tests.support.disks import fill_disk
 from tests.support.library import check_cache, snapshot
@@ -50,6 +51,24 @@ def test_a_deleted_release_is_missing_in_its_collage(
     delete_release(library, journal, loona)
     assert get_collage_releases(library, "mix") == []
     assert "missing = true" in path.read_text()
+
+
+def test_where_the_library_is_a_whole_volume_its_trash_is_none_of_it(
+    tmp_path: Path, volume: Path, journal: Journal
+) -> None:
+    c = Config(music_source_dir=volume, cache_dir=tmp_path / "cache")
+    make_release(volume, "loona")
+    make_release(volume, "other")
+    update_cache(c)
+    deleted, other = sorted(list_releases(c), key=lambda release: release.source_path)
+    trashed = delete_release(c, journal, deleted)
+    assert volume in trashed.files_path.parents
+    content = snapshot(trashed.files_path)
+    update_cache(c, force=True)
+    assert [release.id for release in list_releases(c)] == [other.id]
+    assert snapshot(trashed.files_path) == content
+    undo(c, journal)
+    assert {release.id for release in list_releases(c)} == {deleted.id, other.id}
 
 
 def test_on_a_volume_without_a_trash_nothing_is_deleted(

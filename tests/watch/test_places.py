@@ -29,6 +29,7 @@ C = Config(
         (b"Album/.in-progress.01.flac", None),
         (b"!playlists/.in-progress.rosefs.y", None),
         (b"Books/1/1.mp3", None),
+        (b".Trash-1000/files/Album/01.mp3", None),
         (b".cache/rosecache.1.sqlite3", None),
         (b".cache", None),
         (b".cached/01.mp3", Place("release", b".cached")),

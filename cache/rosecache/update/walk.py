@@ -21,6 +21,10 @@ _IN_PROGRESS = IN_PROGRESS_PREFIX.encode()
 _OWN_TEMPORARY = TEMPORARY_PREFIX.encode()
 _MAX_DEPTH = 32
 
+_TRASH = (b".Trash", b".Trashes", b"$RECYCLE.BIN")
+"""What is at the top of a volume for what was deleted there, besides ``.Trash-<user id>``: the trash specification of
+freedesktop.org, macOS and Windows. A music directory may be the whole of a volume."""
+
 
 class FoundFile(NamedTuple):
     """A file of a release directory. ``path`` is below that directory, in the file system's bytes."""
@@ -87,13 +91,13 @@ def list_release_directories(c: Config) -> list[bytes]:
 
 
 def may_be_release(c: Config, name: bytes) -> bool:
-    """Tells whether a directory of this name can be a release: not if it is ours, ignored or in progress."""
-    return name not in reserved_names(c) and not name.startswith(_IN_PROGRESS)
+    """Tells whether a directory of this name can be a release: not if it is ours, ignored, in progress or a trash."""
+    return name not in reserved_names(c) and not name.startswith((_IN_PROGRESS, b".Trash-"))
 
 
 def reserved_names(c: Config) -> frozenset[bytes]:
     """Returns the names below the source directory that are never a release's."""
-    return frozenset([*map(os.fsencode, c.ignore_release_directories), b"!collages", b"!playlists"])
+    return frozenset([*map(os.fsencode, c.ignore_release_directories), b"!collages", b"!playlists", *_TRASH])
 
 
 def shown_elsewhere(c: Config, name: bytes) -> bytes | None:

@@ -215,6 +215,20 @@ def test_ignored_directories_and_those_without_audio_are_no_releases(c: Config) 
     assert snapshot(c.music_source_dir) == before
 
 
+@pytest.mark.parametrize("trash", [".Trash/1000", ".Trash-1000", ".Trashes/501", "$RECYCLE.BIN"])
+def test_what_was_deleted_is_no_release(c: Config, trash: str) -> None:
+    release = make_release(c.music_source_dir, "R")
+    make_release(c.music_source_dir, "S")
+    update_cache(c)
+    (c.music_source_dir / trash / "files").mkdir(parents=True)
+    release.rename(c.music_source_dir / trash / "files" / "R")
+    before = snapshot(c.music_source_dir)
+    update_cache(c, force=True)
+    update_cache_for_releases(c, [Path(trash.partition("/")[0])], force=True)
+    assert [found.source_path.name for found in list_releases(c)] == ["S"]
+    assert snapshot(c.music_source_dir) == before
+
+
 def test_an_update_with_nothing_changed_reads_and_writes_nothing(c: Config, files_read: list[str]) -> None:
     make_release(c.music_source_dir, "R", cover=True)
     make_list(c.playlists_dir / "P.toml", "tracks", "nobody")
