@@ -12,6 +12,7 @@ import resource
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,7 +68,9 @@ class Binding:
 
     @property
     def remedy(self) -> str:
-        return f"pip install 'rosefs[{self.name}]' (on Debian, first: apt install {self.debian_packages})"
+        python = shlex.quote(sys.executable or "python3")
+        packages = f"{self.debian_packages} pkg-config gcc python3-dev"
+        return f"{python} -m pip install {self.name} (on Debian, first: apt install {packages})"
 
 
 BINDINGS: Mapping[str, Binding] = {

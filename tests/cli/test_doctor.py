@@ -131,7 +131,7 @@ def test_without_any_binding_it_says_what_to_install(
     assert examine(rosefs)["pyfuse3"][0]["found"].endswith("and is not needed beside llfuse")
     monkeypatch.setitem(sys.modules, "llfuse", None)
     (finding,) = examine(rosefs, 1)["binding"]
-    assert "pip install 'rosefs[pyfuse3]'" in finding["remedy"]
+    assert f"{sys.executable} -m pip install pyfuse3 " in finding["remedy"]
 
 
 def test_too_few_watches_are_an_error(

@@ -192,7 +192,7 @@ def test_a_missing_binding_says_what_to_install(
     before = snapshot(c.music_source_dir)
     monkeypatch.setitem(sys.modules, "llfuse", None)
     result = rosefs("mount", c.music_source_dir, mountpoint, "--fuse", "llfuse", "--yes", status=1)
-    assert "pip install 'rosefs[llfuse]'" in result.stderr
+    assert f"{sys.executable} -m pip install llfuse " in result.stderr
     assert snapshot(c.music_source_dir) == before
 
 

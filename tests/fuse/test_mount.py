@@ -473,7 +473,7 @@ def test_a_missing_binding_names_what_to_install(monkeypatch: pytest.MonkeyPatch
     for asked in (name, "auto"):
         with pytest.raises(BindingMissingError) as caught:
             choose_binding(asked)
-        assert f"pip install 'rosefs[{name}]'" in str(caught.value)
+        assert f"{sys.executable} -m pip install {name} " in str(caught.value)
         assert BINDINGS[name].debian_packages in str(caught.value)
 
 
