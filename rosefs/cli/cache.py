@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from rosecache.update import Report
+from rosefs.cli.editing import recover_edits
 from rosefs.cli.lazy import LazyGroup
 from rosefs.cli.output import clean, write_json
 from rosefs.cli.settings_check import refuse_bad_templates
@@ -27,13 +28,17 @@ def cache() -> None:
 def update_command(state: State, force: bool, yes: bool, json_output: bool) -> None:
     """Make the cache match the music directory, and report what was found.
 
-    Problems with single files are part of the report, and no failure.
+    Problems with single files are part of the report, and no failure. What a program that was killed left half done is
+    completed or taken back.
     """
     c = state.settings().cache
     if c.rename_source_files:
         refuse_bad_templates(c, state.used_config_path)
     report = update(c, force=force, yes=yes)
-    recover(c, Journal(state.settings().state_dir))
+    journal = Journal(state.settings().state_dir)
+    recover(c, journal)
+    if not c.read_only and c.music_source_dir.is_dir():
+        recover_edits(c, journal)
     if json_output:
         write_json(report.as_json())
     else:

@@ -20,7 +20,7 @@ from rosefs.library.holds import Holds
 from tests.cli.conftest import Cli
 from tests.cli.test_help import imported_by
 from tests.support.audio import PICTURE, make_release
-from tests.support.library import exact_snapshot, snapshot
+from tests.support.library import check_cache, exact_snapshot, snapshot
 
 
 @pytest.fixture(autouse=True)
@@ -296,6 +296,24 @@ def test_what_was_lost_by_moving_is_put_back_before_the_next_edit(library: Cli, 
     )
     (c.collages_dir / "mix.toml").unlink()
     assert snapshot(c.music_source_dir) == before
+
+
+@pytest.mark.expects_log("moved away")
+def test_an_update_takes_back_and_puts_back_what_killed_programs_left(
+    library: Cli, c: Config, tmp_path: Path
+) -> None:
+    (release,) = [each for each in list_releases(c) if each.releasetitle == "Hash"]
+    before = snapshot(c.music_source_dir)
+    kill_while_importing(library, make_release(tmp_path / "in", "album", tracks=1))
+    holds = Holds(c)
+    holds.hold_release(release)
+    holds.close()
+    shutil.rmtree(release.source_path)
+    result = library("cache", "update")
+    assert "rosefs: 'import album' was cut off; what it had done is taken back\n" in result.stderr
+    assert "put back 4 files" in result.stderr
+    assert snapshot(c.music_source_dir) == before
+    check_cache(c)
 
 
 def test_undo_takes_what_was_cut_off_for_the_last_edit(library: Cli, tmp_path: Path) -> None:
