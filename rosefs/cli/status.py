@@ -33,8 +33,10 @@ def _state(status: MountStatus) -> str:
 def _contents(status: MountStatus) -> str:
     if status.contents is None:
         return ""
-    names = ("releases", "tracks", "collages", "playlists")
-    return ", ".join(f"{getattr(status.contents, name):,} {name}" for name in names)
+    counts = [
+        (name, getattr(status.contents, f"{name}s")) for name in ("release", "track", "collage", "playlist")
+    ]
+    return ", ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts)
 
 
 def _with_age(time: str | None) -> str:

@@ -57,6 +57,7 @@ def test_a_mount_from_its_beginning_to_its_death(
         dead = rosefs("status", mountpoint, status=1).stdout
         assert "state\tdead: its process was killed; run: rosefs unmount, or mount it again\n" in dead
         assert f"source\t{c.music_source_dir}\n" in dead
+        assert "contents\t1 release, 3 tracks, 1 collage, 0 playlists\n" in dead
         assert f"\n  {release}/broken.mp3: the file is empty\n" in dead
         rosefs("unmount", mountpoint)
     assert rosefs.error("status", mountpoint) == f"{mountpoint}: nothing of rosefs is mounted here"
