@@ -62,6 +62,18 @@ def test_every_script_is_in_the_readme_or_the_guide_for_developers() -> None:
     assert [script for script in scripts if not re.search(rf"{script}\b", text)] == []
 
 
+def modules() -> list[Path]:
+    found = [*(REPOSITORY / "rosefs").rglob("*.py"), *(REPOSITORY / "cache/rosecache").glob("*.py")]
+    return sorted(path.relative_to(REPOSITORY) for path in found if not path.name.startswith("__"))
+
+
+def test_newcomers_are_told_of_every_module() -> None:
+    text = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
+    assert Path("rosefs/vfs/tree.py") in modules()
+    missing = [path for path in modules() if f"{path.name}`" not in text]
+    assert [path for path in missing if not path.name.endswith("_gestures.py")] == []
+
+
 TABLES = (Config, VfsSettings, WatchSettings, HookSettings)
 
 
