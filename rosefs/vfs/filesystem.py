@@ -23,7 +23,7 @@ from rosefs.vfs.filling import Filling
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.model import Attributes
 from rosefs.vfs.nodes import DirectoryNode, FileNode, nameless
-from rosefs.vfs.release_gestures import removes_file
+from rosefs.vfs.removal_gestures import removes_file
 from rosefs.vfs.writing import missing
 
 _NEW = b"user.rosefs.new"

@@ -1,8 +1,9 @@
 """What each write operation means in each kind of place: one table, from operation and place to a handler.
 
 What is not in the table is refused and changes nothing. The handlers are in ``release_gestures``,
-``list_gestures``, ``sink_gestures`` and ``arrival_gestures``; they call the edits of ``rosefs.library``, which take
-locks, note what they do in the journal, and bring the cache up to date before they return.
+``removal_gestures``, ``list_gestures``, ``sink_gestures`` and ``arrival_gestures``; they call the edits of
+``rosefs.library``, which take locks, note what they do in the journal, and bring the cache up to date before they
+return.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rosefs.library.errors import (
     NotFoundError,
     TrashError,
 )
-from rosefs.vfs import arrival_gestures, list_gestures, release_gestures, sink_gestures
+from rosefs.vfs import arrival_gestures, list_gestures, release_gestures, removal_gestures, sink_gestures
 from rosefs.vfs.edits import Edits, Handler, Operation, Request
 from rosefs.vfs.errors import (
     BusyError,
@@ -58,13 +59,13 @@ GESTURES: Mapping[tuple[Operation, Place], Handler] = {
     (Operation.SET_ATTRIBUTES, Place.PLAYLISTS): sink_gestures.set_attributes_of_list,
     (Operation.SET_NEW, Place.RELEASES): release_gestures.set_new,
     (Operation.SET_NEW, Place.COLLAGE): release_gestures.set_new,
-    (Operation.UNLINK, Place.RELEASE): release_gestures.remove_file,
-    (Operation.UNLINK, Place.ALL_TRACKS): release_gestures.remove_file,
-    (Operation.UNLINK, Place.COLLAGE_RELEASE): release_gestures.hide,
-    (Operation.UNLINK, Place.COLLAGE_TRACKS): release_gestures.hide,
+    (Operation.UNLINK, Place.RELEASE): removal_gestures.remove_file,
+    (Operation.UNLINK, Place.ALL_TRACKS): removal_gestures.remove_file,
+    (Operation.UNLINK, Place.COLLAGE_RELEASE): removal_gestures.hide,
+    (Operation.UNLINK, Place.COLLAGE_TRACKS): removal_gestures.hide,
     (Operation.UNLINK, Place.PLAYLIST): list_gestures.remove_from_playlist,
     (Operation.UNLINK, Place.SINK): sink_gestures.unlink,
-    (Operation.RMDIR, Place.RELEASES): release_gestures.remove_release,
+    (Operation.RMDIR, Place.RELEASES): removal_gestures.remove_release,
     (Operation.RMDIR, Place.COLLAGE): list_gestures.remove_from_collage,
     (Operation.RMDIR, Place.COLLAGES): list_gestures.remove_list,
     (Operation.RMDIR, Place.PLAYLISTS): list_gestures.remove_list,

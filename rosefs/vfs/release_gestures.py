@@ -1,4 +1,4 @@
-"""Gestures on releases and their files: writing, renaming, removing, marking as new.
+"""Gestures on releases and their files: writing, renaming, marking as new.
 
 Handlers of the table in ``gestures``. A file's identity stays with its name: whatever is written to a track, or
 renamed over it, becomes that track.
@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import rosecache
-from rosecache.datafiles import parse_datafile_name
 from rosecache.model import Release
 from rosecache.names import distinct_name
 from rosecache.query.releases import release_logtext
@@ -23,21 +21,17 @@ from rosecache.temporary import SPOOL_PREFIX
 from rosecache.update import update_cache_for_releases
 from rosecache.update.release import choose_cover
 from rosefs.library import releases
-from rosefs.library.editing import Touched, editing, holding, refresh, release_directory
+from rosefs.library.editing import holding, refresh
 from rosefs.library.errors import CacheBehindError
 from rosefs.library.journal import Edit
 from rosefs.vfs.drafts import Draft
 from rosefs.vfs.edits import Edits, Request, check_new_name
-from rosefs.vfs.errors import (
-    NoEntryError,
-    NotEmptyError,
-    NotPermittedError,
-)
+from rosefs.vfs.errors import NotPermittedError
 from rosefs.vfs.handles import SourceContent
 from rosefs.vfs.identity import give_identity
 from rosefs.vfs.nodes import ALL_TRACKS, FILE, MEMBER, TRACK, DirectoryNode, FileNode, Key, Node
-from rosefs.vfs.overlay import MOMENT
 from rosefs.vfs.places import Place
+from rosefs.vfs.release_edits import editing_release, forget_emptied, is_datafile, release_of, touched_by
 from rosefs.vfs.spool import PERMISSIONS, Spool, set_times
 
 log = logging.getLogger(__name__)
@@ -60,50 +54,13 @@ def _source_file(request: Request) -> FileNode:
     return node
 
 
-def _release(edits: Edits, release_id: str) -> Release:
-    release = rosecache.get_release(edits.c, release_id)
-    if release is None:
-        raise NoEntryError(f"release {release_id} is gone")
-    return release
-
-
-def _touched(edits: Edits, release: Release) -> Touched:
-    return Touched([release_directory(edits.c, release.source_path)])
-
-
-@contextmanager
-def _editing(edits: Edits, release: Release, title: str, *, group: str | None = None) -> Iterator[Edit]:
-    """Makes an edit of a release, and brings the cache up to date with it: see ``library.editing``.
-
-    Of a release that has just lost its last track the cache is not told yet: it would let go of it, and whoever
-    removes it, or fills it again, is not done.
-    """
-    touched = _touched(edits, release)
-    with holding(edits.c, touched), edits.journal.edit(title, group=group) as edit:
-        yield edit
-    if release.id not in edits.emptied:
-        refresh(edits.c, touched)
-
-
-def is_datafile(node: Node) -> bool:
-    """Tells whether something is a release's datafile."""
-    return node.key.space == FILE and parse_datafile_name(os.fsencode(node.key.entity)) is not None
-
-
-def removes_file(request: Request) -> bool:
-    """Tells whether an unlink removes a file of the source, and does not only hide a name."""
-    node = request.node
-    in_source = isinstance(node, FileNode) and node.content is None and not is_datafile(node)
-    return in_source and request.place in (Place.RELEASE, Place.ALL_TRACKS)
-
-
 # Writing ----------------------------------------------------------------------------------------------------
 
 
 def create(edits: Edits, request: Request) -> Node:
     """Chooses where a new file is going to be; it is made when it is saved."""
     check_new_name(request.name)
-    release = _release(edits, request.directory.id)
+    release = release_of(edits, request.directory.id)
     path = _new_path(edits, release, release.source_path, request.name)
     return _new_node(edits, release, path)
 
@@ -137,10 +94,10 @@ def save(edits: Edits, draft: Draft, spool: Spool, node: FileNode) -> SourceCont
         NoEntryError: The release is gone.
         OSError, RosecacheError: It could not be done; nothing was changed.
     """
-    release = _release(edits, node.release_id)
+    release = release_of(edits, node.release_id)
     path = Path(os.fsdecode(node.path))
     try:
-        with _editing(edits, release, f"write {path.name} of {release_logtext(release)}") as edit:
+        with editing_release(edits, release, f"write {path.name} of {release_logtext(release)}") as edit:
             if draft.is_new:
                 _save_new(edits, edit, release, path, spool)
             else:
@@ -184,7 +141,7 @@ def _outdone_covers(edits: Edits, release: Release, path: Path) -> list[Path]:
 
 def _expect_track(edits: Edits, release: Release) -> None:
     """Has a release with new audio updated when that has been left alone for long enough to get its ids."""
-    _forget_emptied(edits, release)  # it has a track again
+    forget_emptied(edits, release)  # it has a track again
     directory = release.source_path
 
     def look() -> None:
@@ -200,13 +157,13 @@ def set_attributes(edits: Edits, request: Request) -> None:
     """Sets permissions and times of a file, or of a release's directory, in the source."""
     node, changes = request.node, request.changes
     if isinstance(node, DirectoryNode) and node.release_id:
-        path = _release(edits, node.release_id).source_path
+        path = release_of(edits, node.release_id).source_path
     else:
         node = _source_file(request)
         path = Path(os.fsdecode(node.path))
     if changes is None:
         return
-    touched = _touched(edits, _release(edits, node.release_id))
+    touched = touched_by(edits, release_of(edits, node.release_id))
     with holding(edits.c, touched):
         if changes.mode is not None:
             path.chmod(changes.mode & PERMISSIONS)
@@ -227,7 +184,7 @@ def rename_file(edits: Edits, request: Request) -> None:
         raise NotPermittedError(f"{request.name}: files are renamed within their release only")
     if to.node is None or not is_datafile(to.node):
         check_new_name(to.name)
-    release = _release(edits, request.directory.id)
+    release = release_of(edits, request.directory.id)
     if to.node is not None:
         _replace(edits, release, node, _source_file(to))
     elif node.key.space == FILE:
@@ -240,7 +197,7 @@ def _move(edits: Edits, release: Release, node: FileNode, name: str) -> None:
     old = Path(os.fsdecode(node.path))
     new = _new_path(edits, release, old.parent, name)
     title = f"rename {old.name} of {release_logtext(release)} to {new.name}"
-    with _editing(edits, release, title) as edit:
+    with editing_release(edits, release, title) as edit:
         outdone = [cover for cover in _outdone_covers(edits, release, new) if cover != old]
         edit.rename(old, new)
         for cover in outdone:
@@ -260,7 +217,7 @@ def _replace(edits: Edits, release: Release, node: FileNode, target: FileNode) -
         return
     old, path = Path(os.fsdecode(node.path)), Path(os.fsdecode(target.path))
     title = f"replace {path.name} of {release_logtext(release)} by {old.name}"
-    with _editing(edits, release, title) as edit, _ready(old, path) as ready:
+    with editing_release(edits, release, title) as edit, _ready(old, path) as ready:
         if target.key.space != FILE:
             give_identity(edits.c, ready, path, target.key.id, release)
             if not edits.c.write_ids_to_tags:
@@ -295,82 +252,6 @@ def _ready(old: Path, path: Path) -> Iterator[Path]:
         ready.unlink(missing_ok=True)
 
 
-# Removing ---------------------------------------------------------------------------------------------------
-
-
-def hide(edits: Edits, request: Request) -> None:
-    """Hides a name for a moment, so that a program can remove the directory that it is in."""
-    if request.node is not None:
-        edits.overlay.hide(request.directory, request.node.key)
-
-
-def remove_file(edits: Edits, request: Request) -> None:
-    """Puts a file into the trash. What is kept by us is only hidden."""
-    node = request.node
-    if not isinstance(node, FileNode) or not removes_file(request):
-        hide(edits, request)
-        return
-    release = _release(edits, node.release_id)
-    path = Path(os.fsdecode(node.path))
-    _keep_name(edits, request)
-    title = f"delete {path.name} of {release_logtext(release)}"
-    group = edits.succession(f"rm {release.id}")
-    is_last = release.id in edits.emptied or not _has_tracks(edits, release, without=path)
-    with _editing(edits, release, title, group=group) as edit:
-        edit.trash(path)
-        if is_last:
-            edits.emptied.setdefault(release.id, set()).add(node.key)
-            edits.overlay.hide(None, node.key, seconds=2 * MOMENT)
-            edits.later.at(edits.clock() + MOMENT, ("emptied", release.id), lambda: _let_go(edits, release))
-    edits.overlay.drop(node.key)
-    edits.sinks.holds.let_go(path)
-
-
-def _has_tracks(edits: Edits, release: Release, *, without: Path | None = None) -> bool:
-    return any(
-        track.source_path != without and track.source_path.exists()
-        for track in rosecache.get_tracks_of_release(edits.c, release)
-    )
-
-
-def _let_go(edits: Edits, release: Release) -> None:
-    """Has the cache notice that a release has no tracks any more, and what became of it since."""
-    refresh(edits.c, _touched(edits, release))
-    edits.look()
-    edits.overlay.unhide(None, edits.emptied.pop(release.id, ()))
-
-
-def _forget_emptied(edits: Edits, release: Release) -> None:
-    edits.later.cancel(("emptied", release.id))
-    edits.overlay.unhide(None, edits.emptied.pop(release.id, ()))
-
-
-def remove_release(edits: Edits, request: Request) -> None:
-    """Puts what is left of a release without tracks into the trash."""
-    node = request.node
-    if node is None or node.key.entity == ALL_TRACKS:
-        raise NotPermittedError(f"{request.name}: this directory is made by us")
-    release = _release(edits, node.key.id)
-    if _has_tracks(edits, release):
-        raise NotEmptyError(f"{request.name} still has tracks")
-    _keep_name(edits, request)
-    title = f"delete {release_logtext(release)}"
-    group = edits.succession(f"rm {release.id}")
-    with editing(edits.c, edits.journal, title, _touched(edits, release), group=group) as edit:
-        edit.trash(release.source_path)
-    edits.successions.pop(f"rm {release.id}", None)
-    _forget_emptied(edits, release)
-    edits.overlay.unhide(node.key)
-
-
-def _keep_name(edits: Edits, request: Request) -> None:
-    """Gives the name of what is removed to none of its equals for a moment: who tried again would remove them too."""
-    directory = edits.tree.directory(request.directory)
-    if request.node is not None and directory.has_equals(request.name):
-        directory.bind({request.name: request.node.key}, MOMENT)
-        edits.later.at(edits.clock() + MOMENT, ("close up", request.directory), directory.close_up)
-
-
 # Marking ----------------------------------------------------------------------------------------------------
 
 
@@ -384,11 +265,11 @@ def move_release(edits: Edits, request: Request) -> None:
         raise NotPermittedError(f"{request.name}: a release is called by its tags")
     if views not in (("releases_new", "releases"), ("releases", "releases_new")):
         raise NotPermittedError(f"{request.name}: a release is in a directory by its tags")
-    releases.set_new(edits.c, edits.journal, _release(edits, node.key.id), views[1] == "releases_new")
+    releases.set_new(edits.c, edits.journal, release_of(edits, node.key.id), views[1] == "releases_new")
 
 
 def set_new(edits: Edits, request: Request) -> None:
     """Marks a release as new or as not new."""
     if request.node is None or request.node.key.entity == ALL_TRACKS:
         raise NotPermittedError(f"{request.name}: is no release")
-    releases.set_new(edits.c, edits.journal, _release(edits, request.node.key.id), request.new)
+    releases.set_new(edits.c, edits.journal, release_of(edits, request.node.key.id), request.new)

@@ -281,6 +281,17 @@ def test_a_datafile_is_only_hidden_for_a_moment(bench: Workbench) -> None:
     wait_for(lambda: datafile.name in os.listdir(bench.release))
 
 
+def test_the_last_track_is_back_soon_after_undo(bench: Workbench) -> None:
+    audio = audio_of(bench.source)
+    run("rm", *bench.release.glob("*.flac"))
+    assert list(bench.release.glob("*.flac")) == []
+    undo(bench.c, Journal(bench.state_dir))
+    bench.clock.advance(0.6)
+    wait_for(lambda: len(list(bench.release.glob("*.flac"))) == 2)
+    assert audio_of(bench.source) == audio
+    bench.check()
+
+
 def test_a_release_all_of_whose_files_are_made_again_is_there_with_all_of_them(bench: Workbench) -> None:
     """What ``tar x`` does over what is there: each file is removed, and then made."""
     names = ["01. Track 1.flac", "02. Track 2.flac", "cover.png", "rip.log"]
