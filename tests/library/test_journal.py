@@ -380,3 +380,24 @@ def test_lines_round_trip_with_any_path_and_any_bytes(line: Line) -> None:
     for path in ("old", "path"):
         if isinstance(found := getattr(next(iter(decode_lines(data))), path, None), Path):
             assert os.fsencode(found) == b"/music/caf\xe9 \xff\n\xe2\x82\xac"
+
+
+class _Meanwhile(hands.Hands):
+    """Hands that give another program its chance just before a step is done."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+
+    def _about_to(self, step: Line) -> None:
+        self._action()
+
+
+def test_another_name_for_a_file_is_no_change_of_it_and_other_content_is(place: Path) -> None:
+    (place / "new").write_bytes(b"new content")
+    _Meanwhile(lambda: os.link(place / "a", place / "held")).put(place / "a", place / "new")
+    assert (place / "a").read_bytes() == b"new content"
+    assert (place / "held").read_bytes() == b"old content"
+    (place / "new").write_bytes(b"newer content")
+    with pytest.raises(OSError, match="by another program"):
+        _Meanwhile(lambda: (place / "a").write_bytes(b"theirs")).put(place / "a", place / "new")
+    assert (place / "a").read_bytes() == b"theirs"
