@@ -103,8 +103,6 @@ def _watch(
         remedy = f"; {LIMIT_REMEDY}" if "watch limit" in str(error) else ""
         raise NoEventsError(f"{error}{remedy}") from error
     except RuntimeError as error:
-        if "decode" in str(error) and is_ready:
-            raise LostEventsError(f"a name is not UTF-8, and nothing is told after it: {error}") from error
-        if "decode" in str(error):  # a directory, which is told of for no more than being there
-            raise NoEventsError(f"the name of a directory is not UTF-8: {error}; rename it") from error
+        if "decode" in str(error):  # of a file, too, that somebody only reads; nothing is told after it
+            raise NoEventsError(f"a name is not UTF-8: {error}; rename it") from error
         raise NoEventsError(f"{error}; if there are too many, raise fs.inotify.max_user_instances") from error

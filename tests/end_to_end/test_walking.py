@@ -45,7 +45,9 @@ def test_ls_shows_everything_with_its_attributes(mount: Mounted) -> None:
     shown = output_of("ls", "-lRA", "--quoting-style=literal", "--time-style=full-iso", mount.path)
     lines = [line for line in shown.splitlines() if line[:1] in ("d", "-")]
     assert len(lines) == len(found(mount))
-    assert all(line.startswith(("dr-xr-xr-x", "-r--r--r--")) for line in lines)
+    assert {line.split()[0] for line in lines} == {"drwxr-xr-x", "-rw-r--r--", "-r--r--r--"}
+    generated = [line for line in lines if line.startswith("-r--r--r--")]
+    assert generated == [line for line in lines if line.endswith(".m3u8")]
 
 
 def test_rsync_would_copy_everything(mount: Mounted, tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_a_copy_of_a_release_is_that_release(small_mount: Mounted, tmp_path: Pat
 
 def test_file_managers_and_shells_learn_what_things_are(small_mount: Mounted) -> None:
     track = next((small_mount.path / "Releases").glob("*/*.flac"))
-    assert output_of("stat", "--format=%F %a %h", track).strip() == "regular file 444 1"
+    assert output_of("stat", "--format=%F %a %h", track).strip() == "regular file 644 1"
     assert output_of("stat", "--format=%F %a", track.parent).strip() == "directory 555"
     assert "FLAC audio" in output_of("file", "--brief", track)
     listed = output_of("gio", "list", track.parent.as_uri()).splitlines()

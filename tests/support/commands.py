@@ -77,7 +77,14 @@ class Rosefs:
         """
         mountpoint.mkdir(exist_ok=True)
         log_path = mountpoint.with_name(f"{mountpoint.name}.log")
-        arguments = [str(self.c.music_source_dir), str(mountpoint), "--foreground", "--fuse", binding]
+        arguments = [
+            str(self.c.music_source_dir),
+            str(mountpoint),
+            "--foreground",
+            "--no-watch",
+            "--fuse",
+            binding,
+        ]
         with log_path.open("wb") as log:
             process = subprocess.Popen(
                 [*self.command, "mount", *arguments],

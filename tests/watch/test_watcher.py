@@ -324,24 +324,6 @@ def test_a_damaged_cache_is_built_anew(c: Config, monkeypatch: pytest.MonkeyPatc
     assert len(directories(c)) == 41
 
 
-def test_a_file_whose_name_is_not_utf_8_is_no_obstacle(c: Config) -> None:
-    release = make_release(c.music_source_dir, "one", tracks=1)
-    rosecache.update_cache(c)
-
-    async def test() -> None:
-        async with watching(c) as watcher:
-            two = make_release(c.music_source_dir.with_name("elsewhere"), "two", tracks=1)
-            os.rename(os.fsencode(two / "01.opus"), os.fsencode(two) + b"/caf\xe9.opus")
-            os.rename(two, c.music_source_dir / "two")
-            await until(lambda: directories(c) == {"one", "two"}, lambda: watcher.state)
-            set_tags(release / "01.opus", title="New")
-            await until(lambda: "Album/New" in titles(c), lambda: watcher.state)
-            assert watcher.state.mode == "events"
-
-    run(test)
-    check_cache(c)
-
-
 def test_a_release_that_is_a_link_is_followed_to_where_it_leads(
     c: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -359,15 +341,26 @@ def test_a_release_that_is_a_link_is_followed_to_where_it_leads(
     run(test)
 
 
-@pytest.mark.expects_log("the name of a directory is not UTF-8: .*; rename it")
-def test_a_directory_whose_name_is_not_utf_8_has_it_poll(c: Config) -> None:
+def _put_a_directory(c: Config) -> None:
+    two = make_release(c.music_source_dir.with_name("elsewhere"), "two", tracks=1)
+    os.rename(two, os.fsencode(c.music_source_dir) + b"/tw\xe9")
+
+
+def _put_a_file(c: Config) -> None:
+    two = make_release(c.music_source_dir.with_name("elsewhere"), "two", tracks=1)
+    os.rename(os.fsencode(two / "01.opus"), os.fsencode(two) + b"/caf\xe9.opus")
+    os.rename(two, c.music_source_dir / "two")
+
+
+@pytest.mark.expects_log("a name is not UTF-8: .*; rename it")
+@pytest.mark.parametrize("put", [_put_a_directory, _put_a_file])
+def test_a_name_that_is_not_utf_8_has_it_poll(c: Config, put: Callable[[Config], None]) -> None:
     release = make_release(c.music_source_dir, "one", tracks=1)
     rosecache.update_cache(c)
 
     async def test() -> None:
         async with watching(c, WatchSettings(mode="events", poll_seconds=0.1)) as watcher:
-            two = make_release(c.music_source_dir.with_name("elsewhere"), "two", tracks=1)
-            os.rename(two, os.fsencode(c.music_source_dir) + b"/tw\xe9")
+            put(c)
             await until(lambda: len(directories(c)) == 2, lambda: watcher.state)
             set_tags(release / "01.opus", title="New")
             await until(lambda: "Album/New" in titles(c), lambda: watcher.state)
