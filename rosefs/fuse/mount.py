@@ -16,12 +16,13 @@ import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rosefs.fuse.checks import check_allow_other, check_device, check_fusermount, check_mountpoint, fusermount
 from rosefs.fuse.errors import BindingMissingError, MountError, UnmountError
+from rosefs.fuse.guardian import guarding
 from rosefs.fuse.kernel import mount_at, mounts_below, raise_max_background, users_of
 from rosefs.fuse.library_logs import quiet_about_dropped_requests
 from rosefs.fuse.liveness import Liveness, liveness_of
@@ -186,8 +187,11 @@ def serve(
     resolved = Path(os.path.realpath(mountpoint))
 
     failures: list[BaseException] = []
+    beside = ExitStack()
 
     def ready() -> None:
+        if (mount := mount_at(resolved)) is not None:
+            beside.enter_context(guarding(mount))
         if chosen.libfuse >= 3:
             raise_max_background(resolved, chosen.max_background)
         try:
@@ -198,7 +202,7 @@ def serve(
 
     _allow_many_open_files()
     start: Serve = importlib.import_module(chosen.room).serve
-    with quiet_about_dropped_requests(), _calling_on_hangup(on_hangup or _end):
+    with beside, quiet_about_dropped_requests(), _calling_on_hangup(on_hangup or _end):
         start(filesystem, resolved, _kernel_options(chosen, options), options.timeouts, ready, companions)
     if failures:
         raise failures[0]

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from rosefs.vfs.errors import (
     AbsentError,
@@ -287,3 +287,38 @@ class LateTree(MemoryTree):
         while not self._awaited.exists():
             time.sleep(0.01)
         super().releasedir(handle)
+
+
+class CrossingTree(MemoryTree):
+    """A tree that tells the kernel to forget a name in a directory in which it removes one, and answers neither.
+
+    A named pipe is opened for writing when it has come to that.
+    """
+
+    writable = True
+
+    def __init__(self, content: Mapping[str, Content], *, gate: Path) -> None:
+        super().__init__(content)
+        self._gate = gate
+        self._kernel: Kernel | None = None
+
+    def connect(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def unlink(self, *args: Any) -> NoReturn:
+        assert self._kernel is not None
+        threading.Thread(target=self._kernel.forget_entry, args=args, daemon=True).start()
+        while not _waits_in_kernel(os.getpid()):
+            time.sleep(0.01)
+        os.close(os.open(self._gate, os.O_WRONLY))
+        while True:
+            time.sleep(60)
+
+
+def _waits_in_kernel(process: int) -> bool:
+    """Tells whether a thread of a process waits where no signal reaches it."""
+    states = [
+        path.read_text().rpartition(")")[2].split()[0]
+        for path in Path(f"/proc/{process}/task").glob("*/stat")
+    ]
+    return "D" in states
