@@ -41,12 +41,12 @@ async def follow_by_looking(
     Raises:
         OSError: The source directory cannot be read.
     """
-    known, taken = await trio.to_thread.run_sync(_look_timed, c)
+    known, taken = await _look_timed(c)
     on_ready()
     while True:
         wait = max(seconds, _SHARE * taken)
         await trio.sleep(wait)
-        seen, taken = await trio.to_thread.run_sync(_look_timed, c)
+        seen, taken = await _look_timed(c)
         if changed := [place for place in known.keys() | seen.keys() if known.get(place) != seen.get(place)]:
             on_places(changed, wait + taken)
         known = seen
@@ -68,9 +68,10 @@ def look(c: Config) -> Look:
     return seen
 
 
-def _look_timed(c: Config) -> tuple[Look, float]:
+async def _look_timed(c: Config) -> tuple[Look, float]:
     begin = time.monotonic()
-    seen = look(c)
+    # Nobody waits for its end on cancellation: it changes nothing, and a server that is gone answers never.
+    seen = await trio.to_thread.run_sync(look, c, abandon_on_cancel=True)
     return seen, time.monotonic() - begin
 
 

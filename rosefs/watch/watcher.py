@@ -108,7 +108,7 @@ class Watcher:
     async def _follow_this(self, identity: tuple[int, int]) -> None:
         """Follows the source until another directory, or none, is in its place."""
         source = self._c.music_source_dir
-        kind, reason = await trio.to_thread.run_sync(self._way_to_follow)
+        kind, reason = await trio.to_thread.run_sync(self._way_to_follow, abandon_on_cancel=True)
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancel_when_replaced, identity, nursery.cancel_scope)
@@ -187,7 +187,9 @@ class Watcher:
                 return None
             return status.st_dev, status.st_ino
 
-        return await trio.to_thread.run_sync(ask)
+        return await trio.to_thread.run_sync(
+            ask, abandon_on_cancel=True
+        )  # a server that is gone answers never
 
     def _set_state(self, mode: Mode | None = None, **values: Any) -> None:
         if mode is not None and mode != self._state.mode:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trio
 
 from rosecache.config import Config
+from rosefs.watch import polling
 from rosefs.watch.places import Place
-from rosefs.watch.polling import look
+from rosefs.watch.polling import follow_by_looking, look
 from tests.support.audio import make_release
 from tests.support.library import make_list
+from tests.support.waiting import PATIENCE
 
 ONE, TWO = Place("release", b"one"), Place("release", b"two")
 MIX = Place("playlist", b"Mix")
@@ -51,3 +55,25 @@ def test_a_source_that_is_not_there_is_no_empty_one(c: Config) -> None:
     c.music_source_dir.rmdir()
     with pytest.raises(FileNotFoundError):
         look(c)
+
+
+def test_a_look_that_takes_long_keeps_nobody_from_ending(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def look_slowly(_: Config) -> polling.Look:
+        begun.set()
+        go_on.wait(PATIENCE)
+        ended.set()
+        return {}
+
+    async def test() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow_by_looking, c, 1.0, lambda: None, lambda places, interval: None)
+            assert await trio.to_thread.run_sync(begun.wait, PATIENCE)
+            nursery.cancel_scope.cancel()
+
+    monkeypatch.setattr(polling, "look", look_slowly)
+    trio.run(test)
+    assert not ended.is_set()
+    go_on.set()
+    assert ended.wait(PATIENCE)
