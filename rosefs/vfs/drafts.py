@@ -206,6 +206,11 @@ class Draft:
             self.save()
             yield
 
+    def abandon(self) -> None:
+        """Lets go of what is not saved."""
+        with self._lock:
+            self._discard()
+
     def _give_up(self, failure: FileSystemError) -> NoReturn:
         self._failure, self._was_told = failure, True
         self._discard()

@@ -196,6 +196,11 @@ class Handles:
             del self._open[number]
             return handle
 
+    def files(self) -> list[FileHandle]:
+        """Returns the open files."""
+        with self._lock:
+            return [handle for handle in self._open.values() if isinstance(handle, FileHandle)]
+
     def clear(self) -> None:
         """Lets go of everything that is open."""
         with self._lock:

@@ -87,8 +87,14 @@ class Writing(Reading):
         self._later.run_due()
 
     def close(self) -> None:
-        """Does what was left for later, and closes what is still open. Nothing may be asked afterwards."""
+        """Does what was left for later, and closes what is still open. Nothing may be asked afterwards.
+
+        A file that a program still writes to stays as it was: nobody knows whether what it wrote is whole.
+        """
         self._later.end()
+        for opened in self._handles.files():
+            if opened.inode.draft is not None:
+                opened.inode.draft.abandon()
         super().close()
 
     # Files ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from rosecache.update import update_cache
 from rosecache.update.release import lock_release
 from rosefs.cli.running import told_of
 from rosefs.fuse.kernel import mount_at
+from rosefs.library.journal import Journal
 from tests.cli.conftest import Cli
 from tests.cli.mounting import PATIENCE_SECONDS, mounted_in_background, mounting
 from tests.cli.terminal import PROGRAM, run_on_terminal
@@ -264,6 +266,28 @@ def test_sighup_reads_the_configuration_again_and_sigusr1_logs_every_stack(
         os.kill(background.pid, signal.SIGUSR1)
         wait_until(lambda: "most recent call first" in background.log(), background.log)
         assert os.listdir(mountpoint / "Labels") == ["Label"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_imports_complete_and_files_that_are_not_whole_as_they_were(
+    library: Config, rosefs: Cli, mountpoint: Path, tmp_path: Path, binding: str, number: signal.Signals
+) -> None:
+    (library.music_source_dir / "R/rip.log").write_text("a log\n")
+    album = make_release(tmp_path / "downloads", "album", tracks=1)
+    with mounted_in_background(rosefs.config, mountpoint, "--fuse", binding) as background:
+        shutil.copytree(album, mountpoint / "Releases/album")
+        (release,) = (mountpoint / "Artists/LOONA").glob("*Hash")
+        log = (release / "rip.log").open("r+b", buffering=0)
+        log.write(b"b")
+        os.kill(background.pid, number)
+        background.wait()
+        with pytest.raises(OSError, match=r"not connected|connection abort"):
+            log.close()
+    assert (library.music_source_dir / "R/rip.log").read_text() == "a log\n"  # it was not whole
+    assert (library.music_source_dir / "album/01.opus").exists()
+    assert not list(library.music_source_dir.rglob(".in-progress.*"))
+    titles = [entry.title for entry in Journal(tmp_path / "state").history()]
+    assert titles == ["import album"]
 
 
 # In the foreground --------------------------------------------------------------------------------------
