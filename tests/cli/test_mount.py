@@ -172,6 +172,8 @@ def test_it_ends_well_however_it_is_stopped(
         ("missing", "there is no such directory"),
         ("full", "is not empty"),
         ("source/inside", "is inside the music directory"),
+        ("source", "is the music directory itself"),
+        (".", "holds the music directory"),
     ],
 )
 def test_a_bad_mountpoint_is_found_before_the_update(
