@@ -12,6 +12,7 @@ import rosecache
 from rosecache.formatting import format_artists
 from rosecache.model import File, Playlist, Release, Track
 from rosecache.names import safe_name
+from rosecache.query.rows import snapshot
 from rosefs.vfs.directories import Built, Context, Directory
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_file_node, fetch_release_node
@@ -238,12 +239,13 @@ class ReleaseDirectory(_InView):
 
     def _build(self, generation: int) -> Built:
         c, namer = self.context.c, self.context.namer
-        release = rosecache.get_release(c, self.key.id)
-        if release is None:
-            raise NoEntryError(f"release {self.key.id} is gone")
-        files = rosecache.get_release_files(c, release.id)
+        with snapshot(c):  # or its files may be in another directory than itself, if it is renamed just now
+            release = rosecache.get_release(c, self.key.id)
+            if release is None:
+                raise NoEntryError(f"release {self.key.id} is gone")
+            files = rosecache.get_release_files(c, release.id)
+            tracks = rosecache.get_tracks_of_release(c, release)
         template = namer.template(self.view.key, "track")
-        tracks = rosecache.get_tracks_of_release(c, release)
         # Tracks have the first choice of names, and among other files those that programs look for.
         candidates = [
             Candidate(
@@ -300,12 +302,14 @@ class PlaylistDirectory(_InView):
 
     def build(self, generation: int) -> Built:
         c, name = self.context.c, self.key.value
-        playlist = rosecache.get_playlist(c, name)
-        if playlist is None:
-            raise NoEntryError(f"playlist {name} is gone")
-        members = list(self._members(rosecache.get_playlist_tracks(c, name), generation))
+        with snapshot(c):
+            playlist = rosecache.get_playlist(c, name)
+            if playlist is None:
+                raise NoEntryError(f"playlist {name} is gone")
+            tracks = rosecache.get_playlist_tracks(c, name)
+            cover = rosecache.get_playlist_cover(c, name)
+        members = list(self._members(tracks, generation))
         candidates = [candidate for candidate, _ in members]
-        cover = rosecache.get_playlist_cover(c, name)
         if cover is not None:
             node = FileNode(
                 Key(PLAYLIST_COVER, name, ""), "", cover.mtime, generation,
@@ -315,10 +319,10 @@ class PlaylistDirectory(_InView):
         m3u8 = self._m3u8_node(playlist, [track for _, track in members], generation)
         m3u8_name = safe_name(name, max_bytes=c.max_filename_bytes, extension=".m3u8")
         candidates.append(Candidate(m3u8_name, "~2", m3u8))
-        tracks = [(candidate.node.key, track) for candidate, track in members]
+        named = [(candidate.node.key, track) for candidate, track in members]
 
         def complete(names: Mapping[Key, str]) -> None:
-            m3u8.content = make_m3u8([(names[key], track) for key, track in tracks])
+            m3u8.content = make_m3u8([(names[key], track) for key, track in named])
             m3u8.size = len(m3u8.content)
 
         releases = frozenset(track.release.id for _, track in members)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import rosecache
 from rosecache.config import Config
+from rosecache.query.rows import snapshot
 from rosefs.vfs.nodes import (
     FILE,
     MEMBER,
@@ -36,10 +37,11 @@ def fetch_file_node(c: Config, key: Key, generation: int) -> Node | None:
         return None if track is None else track_node(track, generation, key=key)
     if key.space != FILE:
         return None
-    release = rosecache.get_release(c, key.value)
-    if release is None:
-        return None
-    files = rosecache.get_release_files(c, release.id)
+    with snapshot(c):
+        release = rosecache.get_release(c, key.value)
+        if release is None:
+            return None
+        files = rosecache.get_release_files(c, release.id)
     for file in (files.cover, files.datafile, *files.extra):
         if file is not None and relative_path(release.source_path, file.path) == key.entity:
             return file_node(release, file, generation)

@@ -99,7 +99,7 @@ def test_a_copy_of_a_release_is_that_release(small_mount: Mounted, tmp_path: Pat
 def test_file_managers_and_shells_learn_what_things_are(small_mount: Mounted) -> None:
     track = next((small_mount.path / "Releases").glob("*/*.flac"))
     assert output_of("stat", "--format=%F %a %h", track).strip() == "regular file 644 1"
-    assert output_of("stat", "--format=%F %a", track.parent).strip() == "directory 555"
+    assert output_of("stat", "--format=%F %a", track.parent).strip() == "directory 755"
     assert "FLAC audio" in output_of("file", "--brief", track)
     listed = output_of("gio", "list", track.parent.as_uri()).splitlines()
     assert track.name in listed

@@ -19,7 +19,7 @@ from rosefs.vfs import contents
 from rosefs.vfs.contents import ReleasesDirectory
 from rosefs.vfs.directories import Built
 from rosefs.vfs.freshness import INTERVAL
-from tests.support.audio import make_release, set_tags
+from tests.support.audio import PICTURE, make_release, set_tags
 from tests.support.browsing import Browser
 from tests.support.library import UPDATE_PROGRAM, make_list
 from tests.support.rows import release_row, remove, store, store_playlist, track_row
@@ -234,6 +234,33 @@ def test_a_change_while_a_listing_is_built_is_not_lost(c: Config, monkeypatch: p
     monkeypatch.setattr(ReleasesDirectory, "build", build_while_it_changes)
     assert len(browser.releases("Labels/X")) == 2
     assert len(browser.releases("Labels/X")) == 1
+
+
+@pytest.mark.parametrize("path", [f"Releases/{{NEW}} {HASH}", f"Releases/{{NEW}} {HASH}/cover.png"])
+def test_a_release_that_is_renamed_while_it_is_read_is_read_whole(
+    c: Config, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    release = make_release(c.music_source_dir, "one", artist="LOONA", album="Hash", date="2018", cover=True)
+    browser = Browser(c)
+    browser.update()
+    inode = browser.stat(path).inode
+    read_files = rosecache.get_release_files
+
+    def rename_first(c: Config, release_id: str) -> Any:
+        monkeypatch.setattr(rosecache, "get_release_files", read_files)
+        release.rename(c.music_source_dir / "two")
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(rosecache.update_cache, c).result().changed == 1
+        return read_files(c, release_id)
+
+    (c.music_source_dir / "one/note.txt").write_text("what is known is out of date")
+    browser.update()
+    monkeypatch.setattr(rosecache, "get_release_files", rename_first)
+    assert browser.fs.getattr(inode).inode == inode
+    browser.ls(path.removesuffix("/cover.png"))
+    browser.clock.advance(1)
+    assert browser.xattr(f"Releases/{{NEW}} {HASH}", "user.rosefs.source_path").endswith("/two")
+    assert browser.read(f"Releases/{{NEW}} {HASH}/cover.png") == PICTURE
 
 
 def test_what_was_read_before_a_change_is_not_shared_after_it(
