@@ -18,6 +18,7 @@ import rosecache
 from rosecache.errors import RosecacheError
 from rosecache.model import Release
 from rosecache.query.releases import releases_where
+from rosecache.query.rows import snapshot
 from rosefs.library import arrivals as library
 from rosefs.library.errors import CacheBehindError
 from rosefs.vfs.arrival_gestures import bound_name
@@ -123,11 +124,12 @@ class Completion:
         """Has names and numbers lead to the release that an arrival is now, if the cache takes it for one."""
         edits, tree = self._edits, self._edits.tree
         name = os.fsencode(arrival.on_disk.path.name)
-        found = releases_where(edits.c, "r.directory = :directory", {"directory": name})
-        if not found:
-            return
-        release = found[0]
-        files = _files_of(edits, release)
+        with snapshot(edits.c):
+            found = releases_where(edits.c, "r.directory = :directory", {"directory": name})
+            if not found:
+                return
+            release = found[0]
+            files = _files_of(edits, release)
         for entry in arrival.root.walk():
             if not isinstance(entry, Folder):
                 entry.became = files.get(release.source_path / arrival.relative(entry))
