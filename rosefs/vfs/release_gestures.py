@@ -227,6 +227,7 @@ def _replace(edits: Edits, release: Release, node: FileNode, target: FileNode) -
         edit.put(path, ready)
         with suppress(FileNotFoundError):
             old.unlink()
+    edits.sinks.holds.let_go(old)
     edits.overlay.redirect(node.key, target)
 
 

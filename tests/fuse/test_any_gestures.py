@@ -35,6 +35,7 @@ from tests.support.shelf import Shelf, Shown, id_of, shown_by_cache, shown_by_mo
 pytestmark = pytest.mark.usefixtures("need_fuse")
 
 PICK = st.integers(0, 1000)
+PICTURES = {"png": PICTURE, "jpg": b"\xff\xd8\xff a JPEG"}
 VIEW = st.sampled_from(["Collages", "Playlists"])
 
 
@@ -55,6 +56,8 @@ class Gestures(RuleBasedStateMachine):
         self.journal = Journal(self.bench.state_dir)
         self.count = 0
         self.before: Shelf | None = None
+        self.retags: list[tuple[str, str, str, str]] = []
+        """Edits that changed a title: their id, the track, the old title and the new one."""
         self.shelf = self.look()
 
     def look(self) -> Shelf:
@@ -67,6 +70,7 @@ class Gestures(RuleBasedStateMachine):
             {release: each.cover for release, each in shown.releases.items() if each.cover is not None},
             shown.collages,
             shown.playlists,
+            shown.pictures,
         )
 
     def teardown(self) -> None:
@@ -134,6 +138,7 @@ class Gestures(RuleBasedStateMachine):
         track, title = self.track(pick), self.new_name()
         with self.gesture() as shelf:
             set_tags(self.track_path(track, flat=flat), title=title)
+            self.retags.append((self.journal.history(1)[0].id, track, shelf.titles[track], title))
             shelf.titles[track] = title
 
     @precondition(lambda self: self.shelf.titles)
@@ -204,8 +209,12 @@ class Gestures(RuleBasedStateMachine):
             run("rm", cover)
             del shelf.covers[release]
 
-    @rule(tracks=st.integers(1, 2), program=st.sampled_from(["cp -r", "cp -a", "rsync -a", "mv"]))
-    def import_a_release(self, tracks: int, program: str) -> None:
+    @rule(
+        tracks=st.integers(1, 2),
+        program=st.sampled_from(["cp -r", "cp -a", "rsync -a", "mv"]),
+        title=st.sampled_from([None, "Edited while it arrives"]),
+    )
+    def import_a_release(self, tracks: int, program: str, title: str | None) -> None:
         name = self.new_name()
         album = make_release(
             self.top / "outside", name, tracks=tracks, format="flac", artist="LOONA", album=name
@@ -213,12 +222,16 @@ class Gestures(RuleBasedStateMachine):
         with self.gesture() as shelf:
             run(*program.split(), album, self.mnt / "Releases")
             assert album.exists() == (program != "mv")
+            if title is not None:
+                set_tags(self.mnt / "Releases" / album.name / "01.flac", title=title)
             self.bench.clock.advance(6)
             wait_for(lambda: len(rosecache.list_releases(self.c)) > len(shelf.new))
             (added,) = (each for each in rosecache.list_releases(self.c) if each.id not in shelf.new)
             shelf.new[added.id] = True
             for track in rosecache.get_tracks_of_release(self.c, added):
                 shelf.titles[track.id], shelf.release_of[track.id] = track.tracktitle, added.id
+            if title is not None:
+                assert title in [shelf.titles[each] for each in shelf.tracks_of(added.id)]
 
     # Gestures on lists ----------------------------------------------------------------------------------
 
@@ -236,6 +249,8 @@ class Gestures(RuleBasedStateMachine):
         with self.gesture():
             run("mv", self.mnt / view / name, self.mnt / view / new)
             self.lists(view)[new] = self.lists(view).pop(name)
+            if view == "Playlists" and name in self.shelf.pictures:
+                self.shelf.pictures[new] = self.shelf.pictures.pop(name)
 
     @precondition(lambda self: self.shelf.collages and self.shelf.playlists)
     @rule(view=VIEW, pick=PICK)
@@ -244,6 +259,27 @@ class Gestures(RuleBasedStateMachine):
         with self.gesture():
             run("rm", "-r", self.mnt / view / name)
             del self.lists(view)[name]
+            if view == "Playlists":
+                self.shelf.pictures.pop(name, None)
+
+    @precondition(lambda self: self.shelf.playlists)
+    @rule(pick=PICK, extension=st.sampled_from(["png", "jpg"]))
+    def set_the_cover_of_a_playlist(self, pick: int, extension: str) -> None:
+        name, content = self.list_name("Playlists", pick), PICTURES[extension] + self.new_name().encode()
+        image = self.top / f"image.{extension}"
+        image.write_bytes(content)
+        with self.gesture() as shelf:
+            run("cp", image, self.mnt / "Playlists" / name / f"cover.{extension}")
+            shelf.pictures[name] = content
+
+    @precondition(lambda self: self.shelf.pictures)
+    @rule(pick=PICK)
+    def remove_the_cover_of_a_playlist(self, pick: int) -> None:
+        name = sorted(self.shelf.pictures)[pick % len(self.shelf.pictures)]
+        with self.gesture() as shelf:
+            (cover,) = (self.mnt / "Playlists" / name).glob("cover.*")
+            run("rm", cover)
+            del shelf.pictures[name]
 
     @precondition(lambda self: self.shelf.new and self.shelf.collages)
     @rule(pick=PICK, to=PICK, program=st.sampled_from(["cp -r", "cp -a", "rsync -a"]))
@@ -271,6 +307,9 @@ class Gestures(RuleBasedStateMachine):
     @rule(pick=PICK, to=PICK, program=st.sampled_from(["cp", "cp -a", "rsync -a", "install"]))
     def copy_into_a_playlist(self, pick: int, to: int, program: str) -> None:
         track, name = self.track(pick), self.list_name("Playlists", to)
+        if program == "install":
+            # It removes what has the name there, and so the member, if it was copied there a moment ago.
+            self.bench.clock.advance(11)
         with self.gesture() as shelf:
             outside = self.top / self.track_path(track).name  # a name in a playlist may be that of a member
             shutil.copyfile(self.track_path(track), outside)
@@ -342,6 +381,18 @@ class Gestures(RuleBasedStateMachine):
         undo(self.c, self.journal)
         assert self.before is not None
         self.shelf, self.before = self.before, None
+
+    def retags_in_force(self) -> list[tuple[str, str, str, str]]:
+        return [each for each in self.retags if self.shelf.titles.get(each[1]) == each[3]]
+
+    @precondition(lambda self: self.retags_in_force())
+    @rule(pick=PICK)
+    def an_older_retag_is_taken_back(self, pick: int) -> None:
+        retags = self.retags_in_force()
+        edit, track, old, _ = retags[pick % len(retags)]
+        undo(self.c, self.journal, edit)
+        self.shelf.titles[track] = old
+        self.before = None
 
     @rule(seconds=st.sampled_from([0.5, 11]))
     def time_passes(self, seconds: float) -> None:

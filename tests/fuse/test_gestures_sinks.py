@@ -292,6 +292,18 @@ def test_another_track_over_a_member_is_added(bench: Workbench, tmp_path: Path) 
     assert music(bench) == before
 
 
+def test_what_is_renamed_over_another_file_after_copying_does_not_come_back(bench: Workbench) -> None:
+    (bench.release / "first.tmp").write_text("first")
+    run("cp", "-r", bench.release, new_list(bench, "Collages", "C"))
+    run("mv", bench.release / "first.tmp", bench.release / "rip.log")
+    (bench.release / "second.tmp").write_text("second")
+    run("mv", bench.release / "second.tmp", bench.release / "rip.log")
+    before = music(bench)
+    settle(bench)
+    assert music(bench) == before
+    assert (bench.source / "loona/rip.log").read_text() == "second"
+
+
 # Moving from outside, at once, and killed -------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rosecache.config import Config
 from rosecache.query.lists import (
     get_collage_releases,
+    get_playlist_cover,
     get_playlist_tracks,
     list_collages,
     list_playlists,
@@ -30,11 +31,15 @@ class ShownRelease:
 
 @dataclass(frozen=True)
 class Shown:
-    """Releases by their ids; collages and playlists with the ids of those members that are there, in order."""
+    """Releases by their ids; collages and playlists with the ids of those members that are there, in order.
+
+    ``pictures`` are the covers of playlists.
+    """
 
     releases: dict[str, ShownRelease]
     collages: dict[str, list[str]]
     playlists: dict[str, list[str]]
+    pictures: dict[str, bytes]
 
 
 @dataclass
@@ -47,6 +52,7 @@ class Shelf:
     covers: dict[str, bytes] = field(default_factory=dict)
     collages: dict[str, list[str]] = field(default_factory=dict)
     playlists: dict[str, list[str]] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
     def tracks_of(self, release: str) -> list[str]:
         return sorted(track for track, owner in self.release_of.items() if owner == release)
@@ -72,6 +78,7 @@ class Shelf:
             },
             {name: [ids[place] for place in self.there(ids)] for name, ids in self.collages.items()},
             {name: [ids[place] for place in self.there(ids)] for name, ids in self.playlists.items()},
+            dict(self.pictures),
         )  # fmt: skip
 
 
@@ -95,6 +102,7 @@ def shown_by_mount(top: Path) -> Shown | None:
         releases,
         {path.name: _members(path) for path in (top / "Collages").iterdir()},
         {path.name: _members(path) for path in (top / "Playlists").iterdir()},
+        {path.parent.name: path.read_bytes() for path in (top / "Playlists").glob("*/cover.*")},
     )
 
 
@@ -134,4 +142,9 @@ def shown_by_cache(c: Config) -> Shown:
         },
         {name: [each.id for each in get_collage_releases(c, name)] for name in list_collages(c)},
         {name: [each.id for each in get_playlist_tracks(c, name)] for name in list_playlists(c)},
+        {
+            name: cover.path.read_bytes()
+            for name in list_playlists(c)
+            if (cover := get_playlist_cover(c, name))
+        },
     )
