@@ -14,8 +14,8 @@ from rosecache.model import Release
 from rosecache.query.releases import release_logtext
 from rosefs.library.editing import editing, refresh
 from rosefs.vfs.edits import Edits, Request
-from rosefs.vfs.errors import NotEmptyError, NotPermittedError
-from rosefs.vfs.nodes import ALL_TRACKS, FileNode
+from rosefs.vfs.errors import NotEmptyError
+from rosefs.vfs.nodes import ALL_TRACKS, FileNode, Node
 from rosefs.vfs.overlay import MOMENT
 from rosefs.vfs.places import Place
 from rosefs.vfs.release_edits import editing_release, forget_emptied, is_datafile, release_of, touched_by
@@ -91,8 +91,10 @@ def _watch_emptied(edits: Edits, release: Release) -> None:
 def remove_release(edits: Edits, request: Request) -> None:
     """Puts what is left of a release without tracks into the trash."""
     node = request.node
-    if node is None or node.key.entity == ALL_TRACKS:
-        raise NotPermittedError(f"{request.name}: this directory is made by us")
+    assert node is not None
+    if node.key.entity == ALL_TRACKS:
+        _hide_all_tracks(edits, request, node)
+        return
     release = release_of(edits, node.key.id)
     if _has_tracks(edits, release):
         raise NotEmptyError(f"{request.name} still has tracks")
@@ -104,6 +106,14 @@ def remove_release(edits: Edits, request: Request) -> None:
     edits.successions.pop(f"rm {release.id}", None)
     forget_emptied(edits, release)
     edits.overlay.unhide(node.key)
+
+
+def _hide_all_tracks(edits: Edits, request: Request, node: Node) -> None:
+    """Hides the directory of all tracks when these are removed, for ``rm -r`` of all that is beside it too."""
+    shown = edits.tree.directory(node.key).entries().names.values()
+    if any(not edits.overlay.is_hidden(node.key, each.key) for each in shown):
+        raise NotEmptyError(f"{request.name} still has tracks")
+    hide(edits, request)
 
 
 def _keep_name(edits: Edits, request: Request) -> None:

@@ -187,3 +187,14 @@ def test_a_loose_track(bench: Workbench) -> None:
     assert "loona" in bench.in_trash()
     assert {path for path in before if not path.startswith("loona/")} == snapshot(bench.source).keys()
     bench.check()
+
+
+def test_everything_in_a_view_goes_to_the_trash_with_all_tracks_too(bench: Workbench) -> None:
+    audio = audio_of(bench.source)
+    run("sh", "-c", 'rm -r "$1"/*', "sh", bench.top / "Releases")
+    assert os.listdir(bench.top / "Releases") == []
+    assert audio_of(bench.source) == {}
+    assert len([name for name in bench.in_trash() if name.endswith((".flac", ".mp3"))]) == len(audio)
+    bench.clock.advance(11)
+    assert os.listdir(bench.top / "Releases") == ["!All Tracks"]
+    assert os.listdir(bench.top / "Releases/!All Tracks") == []
