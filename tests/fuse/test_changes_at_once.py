@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -136,30 +135,35 @@ MEANS: Mapping[Callable[[Shelf], None], int] = {
 """Ways to change something, and how often each is chosen."""
 
 
+WALK = """
+while [ ! -e "$2" ]; do
+    timeout 60 find -L "$1" -ignore_readdir_race -ls 2>/dev/null >"$3"
+    [ $? -ne 124 ] || exit 1
+    wc -l <"$3"
+done
+"""
+"""Walks until there is a certain file. Names that go while ``find`` is about to look at them are none of its concern,
+but it has to come to an end."""
+
+
 @contextmanager
-def walked(top: Path) -> Iterator[list[int]]:
-    """Has ``find`` walk a directory again and again while the block runs; counts the walks."""
-    walks: list[int] = []
-    ended = threading.Event()
-
-    def walk() -> None:
-        while not ended.is_set():
-            # Names that go while it is about to look at them are none of its concern; it has to come to an end.
-            ran = subprocess.run(
-                ["find", "-L", top, "-ignore_readdir_race", "-ls"],
-                check=False,
-                timeout=60,
-                capture_output=True,
-            )
-            walks.append(ran.stdout.count(b"\n"))
-
-    thread = threading.Thread(target=walk)
-    thread.start()
+def walked(top: Path, beside: Path) -> Iterator[None]:
+    """Has ``find`` walk a directory again and again while the block runs, and makes sure that it has."""
+    stop = beside / "stop"
+    # A process of its own starts them: whatever this one starts has for a moment all files open that are open here, and
+    # a file that somebody has open for writing gets no id.
+    walking = subprocess.Popen(
+        ["sh", "-c", WALK, "sh", top, stop, beside / "found"], stdout=subprocess.PIPE, text=True
+    )
     try:
-        yield walks
+        yield
     finally:
-        ended.set()
-        thread.join()
+        stop.touch()
+        said, _ = walking.communicate(timeout=120)
+    assert walking.returncode == 0
+    counts = [int(line) for line in said.split()]
+    assert len(counts) > 2
+    assert min(counts) > 0
 
 
 def test_a_thousand_changes_while_find_walks(tmp_path: Path, binding: str) -> None:
@@ -172,10 +176,9 @@ def test_a_thousand_changes_while_find_walks(tmp_path: Path, binding: str) -> No
     assert rosecache.update_cache(c).problems == []
     lists.create(c, journal, lists.COLLAGES, "c")
     with mounted_library(c, tmp_path, binding, hard_limit=SHARED_LIMIT) as mount:
-        with walked(mount.path) as walks:
+        with walked(mount.path, tmp_path):
             for change in shelf.chance.choices(list(MEANS), list(MEANS.values()), k=CHANGES):
                 change(shelf)
-        assert len(walks) > 2
         assert rosecache.update_cache(c).problems == []
         check_cache(c)
         twin = Browser(c)
