@@ -80,7 +80,12 @@ class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         mount_dir = settings.mount_dir
         if mount_dir is not None:
             mount_dir = Path(os.path.abspath(mount_dir.expanduser()))
-        return msgspec.structs.replace(settings, mount_dir=mount_dir)
+        listed = {
+            key: tuple(unicodedata.normalize("NFC", value) for value in values)  # as they are read from tags
+            for key in (f"{facet}_{kind}list" for facet in FACETS for kind in ("white", "black"))
+            if (values := getattr(settings, key)) is not None
+        }
+        return msgspec.structs.replace(settings, mount_dir=mount_dir, **listed)
 
     @property
     def named_views(self) -> tuple[tuple[ViewKey, str], ...]:
@@ -104,9 +109,9 @@ class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def lists(self, facet: str, value: str) -> bool:
         """Tells whether white- and blacklist let a facet's view (``artists`` …) list a value."""
         allowed: tuple[str, ...] | None = getattr(self, f"{facet}_whitelist")
-        listed = allowed if allowed is not None else getattr(self, f"{facet}_blacklist") or ()
-        is_listed = value in listed or value in (unicodedata.normalize("NFC", each) for each in listed)
-        return is_listed == (allowed is not None)
+        if allowed is not None:
+            return value in allowed
+        return value not in (getattr(self, f"{facet}_blacklist") or ())
 
     def hides_only_new(self, facet: str) -> bool:
         """Tells whether a facet's view leaves out the values that only new releases have."""

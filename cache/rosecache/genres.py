@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import graphlib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -116,12 +117,15 @@ def _read(path: Path) -> dict[str, list[str]]:
             "expected a table of genres, each with the list of its parents", key="genres", path=path
         )
     spellings: dict[str, str] = {}
+    read: dict[str, list[str]] = {}
     for genre, parents in table.items():
         _check_entry(genre, parents, path)
-        other = spellings.setdefault(genre.casefold(), genre)
+        name, *above = (unicodedata.normalize("NFC", each) for each in (genre, *parents))  # as tags are read
+        other = spellings.setdefault(name.casefold(), genre)
         if other != genre:
             raise ConfigError(f"differs from {other!r} by case only", key=_key(genre), path=path)
-    return table
+        read[name] = above
+    return read
 
 
 def _check_entry(genre: str, parents: Any, path: Path) -> None:

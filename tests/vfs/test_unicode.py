@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -47,6 +48,20 @@ def test_it_is_found_in_either_form(library: Config, form: str) -> None:
     assert len(search_tracks(library, form.casefold(), fields=["trackartist"])) >= 2
     assert Browser(library, artists_whitelist=[form]).ls("Artists") == [COMPOSED]
     assert Browser(library, artists_blacklist=[form]).ls("Artists") == ["The Sugarcubes"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_genre_has_its_parents_in_whatever_form_these_are_given(
+    c: Config, form: Literal["NFC", "NFD"]
+) -> None:
+    genre, parent = (unicodedata.normalize("NFC", name) for name in ("Fusión", "Música"))
+    make_release(c.music_source_dir, "one", tracks=1, genre=unicodedata.normalize("NFD", genre))
+    c = msgspec.structs.replace(c, genres_file=c.cache_dir / "genres.toml", genres_replace=True)
+    assert c.genres_file is not None
+    text = f'[genres]\n"{genre}" = ["{parent}"]\n"{parent}" = []\n'
+    c.genres_file.write_text(unicodedata.normalize(form, text), encoding="utf-8")
+    assert update_cache(c).problems == []
+    assert Browser(c).ls("Genres") == [genre, parent]
 
 
 def test_it_is_written_in_one_form(library: Config, tmp_path: Path) -> None:
