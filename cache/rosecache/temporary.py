@@ -39,21 +39,36 @@ def make_temporary(directory: Path, prefix: str, suffix: str, mode: int) -> tupl
     Raises:
         OSError: It cannot be made.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
         path = directory / f"{prefix}{secrets.token_hex(8)}{suffix}"
-        descriptor = os.open(path, flags, mode)
-        try:
-            claim(descriptor)
-            if os.fstat(descriptor).st_nlink:
-                return path, descriptor
-        except BlockingIOError:
-            pass  # recovery takes it for an abandoned one, and is just about to remove it
-        except BaseException:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
-            raise
+        descriptor = create_claimed(path, mode)
+        if descriptor is not None:
+            return path, descriptor
+
+
+def create_claimed(path: Path, mode: int) -> int | None:
+    """Makes an empty file that is locked as long as it is open.
+
+    Returns:
+        A descriptor to read and write it by; None if recovery took it for an abandoned one before it was locked.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, mode)
+    try:
+        claim(descriptor)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+    except BlockingIOError:
+        pass  # recovery is just about to remove it
+    except BaseException:
+        path.unlink(missing_ok=True)
         os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
 
 
 def claim(descriptor: int) -> None:

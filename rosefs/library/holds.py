@@ -34,7 +34,7 @@ from rosecache.model import Release, Track
 from rosecache.query.releases import get_release
 from rosecache.query.tracks import get_track, get_tracks_of_release
 from rosecache.tags.journal import flush_directory
-from rosecache.temporary import HOLD_PREFIX, IN_PROGRESS_PREFIX, claim
+from rosecache.temporary import HOLD_PREFIX, IN_PROGRESS_PREFIX, claim, create_claimed
 from rosefs.library.editing import Touched, holding, refresh
 from rosefs.library.errors import CacheBehindError
 from rosefs.library.files import copy_content, new_version, rename_new, walk
@@ -176,9 +176,10 @@ class Holds:
         while self._directory is None:
             directory = self._c.music_source_dir / f"{HOLD_PREFIX}{secrets.token_hex(8)}"
             directory.mkdir(mode=0o700)
-            descriptor = _lock_new(directory / _LOCK)
-            if descriptor is not None:
-                self._directory, self._descriptor = directory, descriptor
+            with suppress(FileNotFoundError):  # recovery took the directory for an abandoned one
+                descriptor = create_claimed(directory / _LOCK, 0o600)
+                if descriptor is not None:
+                    self._directory, self._descriptor = directory, descriptor
 
     def _end(self) -> None:
         assert self._directory is not None
@@ -241,22 +242,6 @@ def _files_below(directory: Path) -> Iterator[Path]:
         for parent, below, names in walk(directory):
             below[:] = [name for name in below if not name.startswith(IN_PROGRESS_PREFIX)]
             yield from (Path(parent, name) for name in names if not name.startswith(IN_PROGRESS_PREFIX))
-
-
-def _lock_new(path: Path) -> int | None:
-    """Makes a locked file. Returns None if recovery took it, or its directory, for an abandoned one."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError:
-        return None
-    try:
-        claim(descriptor)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor
-    except BlockingIOError:
-        pass
-    os.close(descriptor)
-    return None
 
 
 def _write_manifest(path: Path, manifest: Manifest) -> None:
