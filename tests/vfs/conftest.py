@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from rosecache.config import Config
 from rosecache.update import update_cache
 from tests.support.audio import make_release
 from tests.support.browsing import Browser
+from tests.support.editing import Closing
 
 
 @pytest.fixture
@@ -36,3 +40,16 @@ def library(c: Config) -> Config:
 def browser(library: Config) -> Browser:
     """The tree of the library, with the settings that everybody has."""
     return Browser(library)
+
+
+@pytest.fixture(autouse=True)
+def _home_trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def closing() -> Iterator[Closing]:
+    """Closes in the end what is added to it."""
+    closing = Closing()
+    yield closing
+    closing.close()

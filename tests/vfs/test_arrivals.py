@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -33,8 +33,8 @@ from rosefs.vfs.errors import (
 from rosefs.vfs.filesystem import FileSystem
 from rosefs.vfs.model import Appearance, Changes
 from tests.support.audio import make_release
+from tests.support.editing import Closing, Editor
 from tests.support.library import cached_ids, check_cache, snapshot
-from tests.vfs.test_edits import Editor
 
 ALBUM = "Releases/An Album"
 SHOWN = "Releases/{NEW} Artist - 2020. An Album"
@@ -43,17 +43,6 @@ IN_PROGRESS = ".in-progress.rosefs.An Album"
 
 class Copier(Editor):
     """A file system that releases are copied to, as ``cp -r`` does."""
-
-    def mkdir(self, path: str) -> int:
-        return self.fs.mkdir(*self.parent(path)).inode
-
-    def copy(self, source: Path, path: str) -> None:
-        self.mkdir(path)
-        for name in sorted(os.listdir(source)):
-            if (source / name).is_dir():
-                self.copy(source / name, f"{path}/{name}")
-            else:
-                self.write(f"{path}/{name}", (source / name).read_bytes())
 
     @property
     def source(self) -> Path:
@@ -68,23 +57,10 @@ class Copier(Editor):
         return sorted(name for name in os.listdir(self.source) if name.startswith(".in-progress."))
 
 
-@pytest.fixture(autouse=True)
-def _home_trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 @pytest.fixture
-def copying(library: Config, tmp_path: Path) -> Iterator[Callable[[Config], Copier]]:
+def copying(closing: Closing, tmp_path: Path) -> Callable[[Config], Copier]:
     """Makes file systems to copy to, of the library's configuration or another one, and closes them in the end."""
-    made: list[Copier] = []
-
-    def make(c: Config) -> Copier:
-        made.append(Copier(c, tmp_path / "state"))
-        return made[-1]
-
-    yield make
-    for copier in made:
-        copier.fs.close()
+    return lambda c: closing.add(Copier(c, tmp_path / "state"))
 
 
 @pytest.fixture
@@ -110,7 +86,7 @@ def in_trash(tmp_path: Path) -> list[str]:
 
 
 def test_it_is_shown_at_once_as_it_was_written(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     assert copier.in_progress() == [IN_PROGRESS]
     assert "An Album" in copier.ls("Releases")
     assert copier.ls(ALBUM) == ["01.opus", "Disc 2", "booklet.pdf"]
@@ -126,7 +102,7 @@ def test_it_is_shown_at_once_as_it_was_written(copier: Copier, album: Path) -> N
 
 
 def test_names_may_not_be_remembered(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     inode = copier.stat(ALBUM).inode
     for path in (ALBUM, f"{ALBUM}/01.opus", f"{ALBUM}/Disc 2"):
         assert not copier.stat(path).keep_name
@@ -137,7 +113,7 @@ def test_names_may_not_be_remembered(copier: Copier, album: Path) -> None:
 
 
 def test_numbers_stay_with_files_whatever_they_are_called(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     track, disc = copier.stat(f"{ALBUM}/01.opus").inode, copier.stat(f"{ALBUM}/Disc 2").inode
     copier.rename(f"{ALBUM}/01.opus", f"{ALBUM}/Disc 2/02.opus")
     copier.rename(f"{ALBUM}/Disc 2", f"{ALBUM}/CD2")
@@ -150,7 +126,7 @@ def test_numbers_stay_with_files_whatever_they_are_called(copier: Copier, album:
 
 
 def test_renaming_over_a_file_replaces_it(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     copier.write(f"{ALBUM}/.new", b"new")
     new = copier.stat(f"{ALBUM}/.new").inode
     copier.rename(f"{ALBUM}/.new", f"{ALBUM}/booklet.pdf")
@@ -168,7 +144,7 @@ def test_renaming_over_a_file_replaces_it(copier: Copier, album: Path) -> None:
 
 
 def test_attributes_are_those_of_the_disk(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     inode = copier.stat(f"{ALBUM}/booklet.pdf").inode
     shown = copier.fs.setattr(inode, Changes(size=2, mode=0o440, atime=5, mtime=1234567890123456789))
     assert (shown.size, shown.mode, shown.atime, shown.mtime) == (2, 0o440, 5, 1234567890123456789)
@@ -179,7 +155,7 @@ def test_attributes_are_those_of_the_disk(copier: Copier, album: Path) -> None:
 
 
 def test_attributes_of_the_user_go_to_the_disk_and_ours_do_not(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     fs, inode = copier.fs, copier.stat(f"{ALBUM}/01.opus").inode
     fs.setxattr(inode, b"user.comment", b"good")
     assert fs.has_attribute(inode, b"user.comment")
@@ -270,7 +246,7 @@ def test_names_that_are_refused(library: Config, copying: Callable[[Config], Cop
 
 
 def test_nothing_is_moved_in_or_out(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     copier.mkdir("Releases/Other")
     track = "Releases/LOONA - 2018. Hash/01. Track 1.opus"
     before = snapshot(copier.source)
@@ -311,7 +287,7 @@ def test_in_a_mount_of_one_view_and_for_another_user(copier: Copier, album: Path
         appearance=look,
         clock=copier.clock,
     )
-    copier.copy(album, "An Album")
+    copier.copy_tree(album, "An Album")
     assert "An Album" in copier.ls("")
     assert copier.fs.lookup(copier.stat("An Album").inode, b"..").inode == copier.stat("").inode
     shown = copier.fs.setattr(copier.stat("An Album/01.opus").inode, Changes(uid=1234, gid=2345, mode=0o640))
@@ -327,7 +303,7 @@ def test_in_a_mount_of_one_view_and_for_another_user(copier: Copier, album: Path
 def test_what_is_removed_goes_to_the_trash_and_temporary_files_do_not(
     copier: Copier, album: Path, tmp_path: Path
 ) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     copier.write(f"{ALBUM}/.01.opus.x7Ab2c", b"of rsync")
     copier.write(f"{ALBUM}/empty", b"")
     for name in (".01.opus.x7Ab2c", "empty", "booklet.pdf"):
@@ -343,7 +319,7 @@ def test_what_is_removed_goes_to_the_trash_and_temporary_files_do_not(
 def test_all_of_it_is_removed_and_undo_makes_a_release_of_it(
     copier: Copier, album: Path, tmp_path: Path
 ) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     with pytest.raises(NotEmptyError):
         copier.rmdir(ALBUM)
     for path in ("01.opus", "booklet.pdf", "Disc 2/01.opus"):
@@ -380,7 +356,7 @@ def test_an_empty_directory_leaves_nothing(copier: Copier) -> None:
 
 
 def test_left_alone_for_five_seconds_it_is_a_release(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     copier.later(4)
     copier.unlink(f"{ALBUM}/booklet.pdf")
     copier.later(4)
@@ -401,7 +377,7 @@ def test_left_alone_for_five_seconds_it_is_a_release(copier: Copier, album: Path
 
 
 def test_it_waits_for_who_has_a_file_of_it_open(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     with copier.opened(f"{ALBUM}/01.opus"):
         copier.later(60)
         assert copier.in_progress() == [IN_PROGRESS]
@@ -422,14 +398,14 @@ def test_without_audio_it_stays_and_is_kept_at_the_end(copier: Copier, album: Pa
 
 
 def test_at_the_end_it_is_completed_at_once(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     copier.fs.close()
     assert len(list_releases(copier.c)) == 4
     check_cache(copier.c)
 
 
 def test_old_names_and_numbers_go_on_working_for_two_hours(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     root, disc = copier.stat(ALBUM).inode, copier.stat(f"{ALBUM}/Disc 2").inode
     old = copier.stat(f"{ALBUM}/01.opus").inode
     copier.later(5)
@@ -472,7 +448,7 @@ def test_old_names_and_numbers_go_on_working_for_two_hours(copier: Copier, album
 
 
 def test_a_name_that_is_its_own_by_its_tags(copier: Copier, album: Path) -> None:
-    copier.copy(album, SHOWN)
+    copier.copy_tree(album, SHOWN)
     inode = copier.stat(SHOWN).inode
     copier.later(5)
     assert copier.releases("Releases") == [name for name in copier.ls("Releases") if "[2]" not in name][1:]
@@ -482,7 +458,7 @@ def test_a_name_that_is_its_own_by_its_tags(copier: Copier, album: Path) -> None
 
 
 def test_nothing_else_gets_its_name_meanwhile(copier: Copier, album: Path) -> None:
-    copier.copy(album, SHOWN)
+    copier.copy_tree(album, SHOWN)
     make_release(copier.source, "faster", tracks=1, album="An Album")
     copier.update()
     assert copier.stat(SHOWN).mode == copier.stat(f"{SHOWN}/Disc 2").mode
@@ -498,7 +474,7 @@ def test_nothing_else_gets_its_name_meanwhile(copier: Copier, album: Path) -> No
 
 def test_a_name_that_is_taken_in_the_source_gets_a_number(copier: Copier, album: Path) -> None:
     (copier.source / "An Album").mkdir()
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     assert copier.in_progress() == [f"{IN_PROGRESS} [2]"]
     (copier.source / "An Album [2]").mkdir()
     copier.later(5)
@@ -509,7 +485,7 @@ def test_a_name_that_is_taken_in_the_source_gets_a_number(copier: Copier, album:
 
 def test_the_longest_names_and_those_that_look_like_ours(copier: Copier, album: Path) -> None:
     for name in ("가" * 85, "hold.x", "import.x"):
-        copier.copy(album, f"Releases/{name}")
+        copier.copy_tree(album, f"Releases/{name}")
     copier.later(5)
     assert {"가" * 85, "hold.x", "import.x"} <= {name.partition("/")[0] for name in cached_ids(copier.c)}
     assert copier.in_progress() == []
@@ -517,7 +493,7 @@ def test_the_longest_names_and_those_that_look_like_ours(copier: Copier, album: 
 
 def test_a_copy_of_a_release_gets_ids_of_its_own(copier: Copier) -> None:
     before = cached_ids(copier.c)
-    copier.copy(copier.source / "loona", "Releases/Copy")
+    copier.copy_tree(copier.source / "loona", "Releases/Copy")
     assert any(name.startswith(".rose.") for name in copier.ls("Releases/Copy"))
     copier.later(5)
     after = cached_ids(copier.c)
@@ -529,7 +505,7 @@ def test_a_copy_of_a_release_gets_ids_of_its_own(copier: Copier) -> None:
 
 def test_a_release_of_the_library_that_is_moved_stays_that_release(copier: Copier) -> None:
     before = cached_ids(copier.c)
-    copier.copy(copier.source / "loona", "Releases/Moved")
+    copier.copy_tree(copier.source / "loona", "Releases/Moved")
     shutil.rmtree(copier.source / "loona")
     copier.later(5)
     after = {path.replace("Moved", "loona"): identifier for path, identifier in cached_ids(copier.c).items()}
@@ -542,7 +518,7 @@ def test_a_loose_track_and_source_files_that_are_renamed(
 ) -> None:
     copier = copying(msgspec.structs.replace(library, rename_source_files=True))
     make_release(tmp_path, "demo", tracks=1, album="Other", releasetype="loosetrack")
-    copier.copy(tmp_path / "demo", "Releases/demo")
+    copier.copy_tree(tmp_path / "demo", "Releases/demo")
     copier.later(5)
     assert not (copier.source / "demo").exists()
     assert any("Other" in name for name in copier.ls("Loose Tracks"))
@@ -551,7 +527,7 @@ def test_a_loose_track_and_source_files_that_are_renamed(
 
 
 def test_files_nobody_may_write_are_a_release_that_can_be_edited(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     for path in (f"{ALBUM}/Disc 2/01.opus", f"{ALBUM}/Disc 2", f"{ALBUM}/01.opus", ALBUM):
         copier.fs.setattr(copier.stat(path).inode, Changes(mode=0o555 if "opus" not in path else 0o444))
     copier.later(5)
@@ -562,7 +538,7 @@ def test_files_nobody_may_write_are_a_release_that_can_be_edited(copier: Copier,
 @pytest.mark.expects_log("is half done: .*Not a directory")
 @pytest.mark.expects_log("the import of An Album is not complete, and is tried again: .*cannot be written")
 def test_what_cannot_be_completed_stays_and_is_tried_again(copier: Copier, album: Path) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     directory = copier.journal.directory
     directory.parent.mkdir(exist_ok=True)
     directory.write_bytes(b"in the way")
@@ -578,7 +554,7 @@ def test_what_cannot_be_completed_stays_and_is_tried_again(copier: Copier, album
 def test_a_full_journal_at_the_end_of_the_edit_loses_nothing(
     copier: Copier, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     before = snapshot(copier.source / IN_PROGRESS)
     real = os.fsync
     arriving = next(iter(copier.fs._arrivals)).on_disk
@@ -639,7 +615,7 @@ def test_what_a_crash_left_is_completed_at_the_next_start(
 
 @pytest.mark.parametrize("line", ["whole", "half"])
 def test_a_kill_between_the_name_and_the_end_of_the_edit(copier: Copier, album: Path, line: str) -> None:
-    copier.copy(album, ALBUM)
+    copier.copy_tree(album, ALBUM)
     copier.later(5)
     (written,) = copier.journal.directory.glob("*.jsonl")
     data = written.read_bytes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,70 +11,22 @@ import pytest
 
 from rosecache.config import Config
 from rosecache.update import update_cache
-from rosefs.library.journal import Journal
-from rosefs.settings import VfsSettings
 from rosefs.vfs.errors import NotEmptyError, ReadOnlyError
-from rosefs.vfs.filesystem import FileSystem
 from rosefs.vfs.later import Later
 from rosefs.vfs.model import Changes
 from tests.support.audio import set_tags
 from tests.support.browsing import Browser, Clock
+from tests.support.editing import Closing, Editor
 from tests.support.library import cached_ids, snapshot
 
 RELEASE = "Releases/LOONA - 2018. Hash"
 SINGLE = "Releases/BLACKPINK - 2016. Square - Single"
 
 
-class Editor(Browser):
-    """A file system that can be changed, and the paths in it."""
-
-    def __init__(self, c: Config, state_dir: Path) -> None:
-        super().__init__(c)
-        self.fs = FileSystem(c, VfsSettings(), journal=Journal(state_dir), clock=self.clock)
-
-    def parent(self, path: str) -> tuple[int, bytes]:
-        directory, _, name = path.rpartition("/")
-        return self.stat(directory).inode, os.fsencode(name)
-
-    def write(self, path: str, data: bytes, *, flush: bool = True) -> None:
-        opened, _ = self.fs.create(*self.parent(path), 0o644, os.O_WRONLY | os.O_TRUNC)
-        self.fs.write(opened.handle, 0, data)
-        if flush:
-            self.fs.flush(opened.handle)
-        self.fs.release(opened.handle)
-
-    def rename(self, old: str, new: str) -> None:
-        self.fs.rename(*self.parent(old), *self.parent(new), 0)
-
-    def unlink(self, path: str) -> None:
-        self.fs.unlink(*self.parent(path))
-
-    def rmdir(self, path: str) -> None:
-        self.fs.rmdir(*self.parent(path))
-
-    def later(self, seconds: float) -> None:
-        """Lets time go by, and has done what is due."""
-        self.clock.advance(seconds)
-        self.fs.run_due()
-
-
-@pytest.fixture(autouse=True)
-def _home_trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 @pytest.fixture
-def edit(library: Config, tmp_path: Path) -> Iterator[Callable[[Config], Editor]]:
+def edit(closing: Closing, tmp_path: Path) -> Callable[[Config], Editor]:
     """Makes editors, of the library's configuration or another one, and closes them in the end."""
-    made: list[Editor] = []
-
-    def make(c: Config) -> Editor:
-        made.append(Editor(c, tmp_path / "state"))
-        return made[-1]
-
-    yield make
-    for editor in made:
-        editor.fs.close()
+    return lambda c: closing.add(Editor(c, tmp_path / "state"))
 
 
 def test_without_a_journal_nothing_is_changed(browser: Browser, library: Config) -> None:

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -28,8 +28,8 @@ from rosefs.vfs.errors import (
 )
 from rosefs.vfs.model import Changes
 from tests.support.audio import PICTURE, make_release, set_tags
+from tests.support.editing import Closing, Editor
 from tests.support.library import cached_ids, make_list, release_id_on_disk, snapshot
-from tests.vfs.test_edits import Editor
 
 LOONA = "LOONA - 2018. Hash"
 SINGLE = "BLACKPINK - 2016. Square - Single"
@@ -47,9 +47,6 @@ class Copier(Editor):
     def source(self) -> Path:
         return self.c.music_source_dir
 
-    def mkdir(self, path: str) -> int:
-        return self.fs.mkdir(*self.parent(path)).inode
-
     def write(self, path: str, data: bytes, *, flush: bool = True) -> None:
         opened, _ = self.fs.create(*self.parent(path), 0o644, os.O_WRONLY)
         self.fs.write(opened.handle, 0, data)
@@ -58,15 +55,6 @@ class Copier(Editor):
                 self.fs.flush(opened.handle)
         finally:
             self.fs.release(opened.handle)
-
-    def copy_tree(self, source: Path, path: str) -> None:
-        """As ``cp -r`` does."""
-        self.mkdir(path)
-        for name in sorted(os.listdir(source)):
-            if (source / name).is_dir():
-                self.copy_tree(source / name, f"{path}/{name}")
-            else:
-                self.write(f"{path}/{name}", (source / name).read_bytes())
 
     def overwrite(self, path: str, data: bytes) -> None:
         """Truncates and writes, and looks the name up once more if it is told to, as the kernel does."""
@@ -101,26 +89,17 @@ class Copier(Editor):
         self.later(HOLD_SECONDS + 1)
 
 
-@pytest.fixture(autouse=True)
-def _home_trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 @pytest.fixture
-def copying(library: Config, tmp_path: Path) -> Iterator[Callable[[Config], Copier]]:
+def copying(library: Config, closing: Closing, tmp_path: Path) -> Callable[[Config], Copier]:
     """Makes copiers, of the library's configuration or another one, and closes them in the end."""
     make_list(library.collages_dir / "C.toml", "releases")
     make_list(library.playlists_dir / "P.toml", "tracks")
-    made: list[Copier] = []
 
     def make(c: Config) -> Copier:
         update_cache(c)
-        made.append(Copier(c, tmp_path / "state"))
-        return made[-1]
+        return closing.add(Copier(c, tmp_path / "state"))
 
-    yield make
-    for copier in made:
-        copier.fs.close()
+    return make
 
 
 @pytest.fixture
