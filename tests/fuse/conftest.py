@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,6 +103,34 @@ def audio_of(directory: Path) -> dict[str, str]:
 def everything(bench: Workbench) -> tuple[dict[str, bytes], list[str], list[str]]:
     """Returns all that a gesture may change: the source, the trash, the journal."""
     return snapshot(bench.source), bench.in_trash(), bench.journal()
+
+
+_UPDATES = """
+import sys
+from pathlib import Path
+from rosecache.config import Config
+from rosecache.update import update_cache
+c = Config(music_source_dir=Path(sys.argv[1]), cache_dir=Path(sys.argv[2]), max_proc=1)
+print("ready", flush=True)
+while True:
+    update_cache(c, force=True)
+"""
+"""Updates without end, as a process of its own."""
+
+
+@contextmanager
+def updated_all_the_while(bench: Workbench) -> Iterator[None]:
+    """Has the cache updated by another process, every file of it, again and again while the block runs."""
+    updating = subprocess.Popen(
+        [sys.executable, "-c", _UPDATES, bench.source, bench.c.cache_dir], stdout=subprocess.PIPE
+    )
+    try:
+        assert updating.stdout is not None
+        assert updating.stdout.readline() == b"ready\n"
+        yield
+    finally:
+        updating.kill()
+        updating.communicate()
 
 
 def make_library(c: Config) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,24 +11,12 @@ import pytest
 
 import rosecache
 from rosecache.tags import read_tags
-from tests.fuse.conftest import Workbench, audio_of, run
+from tests.fuse.conftest import Workbench, audio_of, run, updated_all_the_while
 from tests.fuse.test_gestures_lists import members
 from tests.support.audio import set_tags
 from tests.support.library import cached_ids, check_cache, make_list
 
 pytestmark = pytest.mark.usefixtures("need_fuse")
-
-UPDATES = """
-import sys
-from pathlib import Path
-from rosecache.config import Config
-from rosecache.update import update_cache
-c = Config(music_source_dir=Path(sys.argv[1]), cache_dir=Path(sys.argv[2]), max_proc=1)
-print("ready", flush=True)
-while True:
-    update_cache(c, force=True)
-"""
-"""Updates without end, as a process of its own."""
 
 
 def test_programs_at_once_while_the_cache_is_updated(bench: Workbench) -> None:
@@ -41,22 +27,13 @@ def test_programs_at_once_while_the_cache_is_updated(bench: Workbench) -> None:
     playlist = bench.top / "Playlists/Long"
     names = sorted(name for name in os.listdir(playlist) if name[0].isdigit())
     assert len(names) == 20
-    updating = subprocess.Popen(
-        [sys.executable, "-c", UPDATES, bench.source, bench.c.cache_dir], stdout=subprocess.PIPE
-    )
-    try:
-        assert updating.stdout is not None
-        assert updating.stdout.readline() == b"ready\n"
-        with ThreadPoolExecutor(4) as programs:
-            work: list[Future[Any]] = []
-            work += [programs.submit(run, "rm", playlist / name) for name in names[:10]]
-            work += [programs.submit(_retag, bench, number) for number in (1, 2, 3)]
-            work += [programs.submit(_log, bench.release / f"{number}.log") for number in range(5)]
-            for each in work:
-                each.result()
-    finally:
-        updating.kill()
-        updating.communicate()
+    with updated_all_the_while(bench), ThreadPoolExecutor(4) as programs:
+        work: list[Future[Any]] = []
+        work += [programs.submit(run, "rm", playlist / name) for name in names[:10]]
+        work += [programs.submit(_retag, bench, number) for number in (1, 2, 3)]
+        work += [programs.submit(_log, bench.release / f"{number}.log") for number in range(5)]
+        for each in work:
+            each.result()
     assert members(bench, "!playlists/Long.toml") == (tracks * 4)[10:]
     assert cached_ids(bench.c) == ids
     assert audio_of(bench.source) == audio

@@ -7,7 +7,6 @@ import mmap
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +16,15 @@ import pytest
 import rosecache
 from rosecache.query.releases import list_releases
 from rosefs.fuse.mount import unmount
-from tests.fuse.conftest import RELEASE, Workbench, audio_of, run, wait_for, working
-from tests.fuse.test_gestures_at_once import UPDATES
+from tests.fuse.conftest import (
+    RELEASE,
+    Workbench,
+    audio_of,
+    run,
+    updated_all_the_while,
+    wait_for,
+    working,
+)
 from tests.support.audio import make_release
 from tests.support.library import cached_ids, check_cache, snapshot
 from tests.support.mounts import SHARED_LIMIT
@@ -246,12 +252,7 @@ def test_imports_at_once_while_the_cache_is_updated(importing: Workbench, tmp_pa
     for path in halves[1].glob("0[1-4].flac"):
         path.unlink()
     (bench.top / "Releases/Of two").mkdir()
-    updating = subprocess.Popen(
-        [sys.executable, "-c", UPDATES, bench.source, bench.c.cache_dir], stdout=subprocess.PIPE
-    )
-    try:
-        assert updating.stdout is not None
-        assert updating.stdout.readline() == b"ready\n"
+    with updated_all_the_while(bench):
         with ThreadPoolExecutor(5) as programs:
             work = [programs.submit(run, "cp", "-r", album, f"{bench.top}/Releases/") for album in albums]
             work += [
@@ -265,9 +266,6 @@ def test_imports_at_once_while_the_cache_is_updated(importing: Workbench, tmp_pa
             complete(bench, album)
             (release,) = (each for each in list_releases(bench.c) if each.releasetitle == album.name)
             assert len(rosecache.get_tracks_of_release(bench.c, release)) == 9
-    finally:
-        updating.kill()
-        updating.communicate()
     for album in albums:
         assert audio_of(bench.source / album.name) == audio_of(album)
     bench.check()
