@@ -1,0 +1,1 @@
+"""The parts of ``scripts/torture``; see docs/reliability.md. Only for development, never installed."""
