@@ -2,14 +2,15 @@
 
 ``rosecache.config`` reads the settings that shape the cache; this module adds the table ``[vfs]``, which
 decides what a mount shows, ``[watch]``, how the source is followed, ``[[hooks]]``, what is run after a change,
-and ``state_dir``, where edits are noted. The tables of rules are accepted here and read elsewhere.
+``[[smart]]`` and ``[[stored_metadata_rules]]``, what is listed and changed by rules, and ``state_dir``, where edits
+are noted. What rules, matchers and sort keys mean, their texts keep to themselves here: ``rosefs.rules`` reads them.
 """
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -177,15 +178,11 @@ class HookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     @classmethod
     def from_list(cls, values: object, *, path: Path | None = None) -> tuple[Self, ...]:
         """Makes the settings of all parsed tables. Raises ConfigError; the error names the key."""
-        if not isinstance(values, list):
-            raise ConfigError("expected a list of tables: [[hooks]]", key="hooks", path=path)
-        return tuple(cls._from(value, f"hooks[{index}]", path) for index, value in enumerate(values))
+        return tuple(cls._from(table, key, path) for key, table in _tables(values, "hooks", path))
 
     @classmethod
-    def _from(cls, value: object, key: str, path: Path | None) -> Self:
-        if not isinstance(value, Mapping):
-            raise ConfigError("expected a table", key=key, path=path)
-        hook = convert(value, cls, key=key, path=path)
+    def _from(cls, table: Mapping[str, Any], key: str, path: Path | None) -> Self:
+        hook = convert(table, cls, key=key, path=path)
         if not hook.run or not hook.run[0]:
             raise ConfigError("expected a program and its arguments", key=f"{key}.run", path=path)
         if any("\0" in argument for argument in hook.run):
@@ -194,6 +191,69 @@ class HookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ConfigError("expected at least one kind of change", key=f"{key}.on", path=path)
         _expect_seconds(hook.timeout, f"{key}.timeout", path)
         return hook
+
+
+SmartKind = Literal["collage", "playlist", "search"]
+"""Where what a matcher finds is shown."""
+
+
+class SmartSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that is listed by a matcher: one of the tables ``[[smart]]``."""
+
+    name: str
+    """What it is called in the mount; each once among those of its kind."""
+    matcher: str
+    kind: SmartKind
+    sort: str = ""
+    """By what it is sorted, see ``rosefs.rules.smart``; empty for the usual."""
+    limit: int | None = None
+    """How many are listed, from the first."""
+
+    @classmethod
+    def from_list(cls, values: object, *, path: Path | None = None) -> tuple[Self, ...]:
+        """Makes the settings of all parsed tables. Raises ConfigError; the error names the key."""
+        made: list[Self] = []
+        for key, table in _tables(values, "smart", path):
+            smart = convert(table, cls, key=key, path=path)
+            if safe_name(smart.name) != smart.name:
+                reason = f"expected a name that a directory can have, such as {safe_name(smart.name)!r}"
+                raise ConfigError(reason, key=f"{key}.name", path=path)
+            if any((other.kind, other.name) == (smart.kind, smart.name) for other in made):
+                reason = f"expected each name once; there is another {smart.kind} {smart.name!r}"
+                raise ConfigError(reason, key=f"{key}.name", path=path)
+            if smart.limit is not None and smart.limit < 1:
+                raise ConfigError("expected a number of at least 1", key=f"{key}.limit", path=path)
+            made.append(smart)
+        return tuple(made)
+
+
+class StoredRuleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule that is kept to be run again: one of the tables ``[[stored_metadata_rules]]``."""
+
+    matcher: str
+    actions: tuple[str, ...]
+    ignore: tuple[str, ...] = ()
+
+    @classmethod
+    def from_list(cls, values: object, *, path: Path | None = None) -> tuple[Self, ...]:
+        """Makes the settings of all parsed tables. Raises ConfigError; the error names the key."""
+        made = []
+        for key, table in _tables(values, "stored_metadata_rules", path):
+            rule = convert(table, cls, key=key, path=path)
+            if not rule.actions:
+                raise ConfigError("expected at least one action", key=f"{key}.actions", path=path)
+            made.append(rule)
+        return tuple(made)
+
+
+def _tables(values: object, name: str, path: Path | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields each of a list of tables, with its key. Raises ConfigError for anything else."""
+    if not isinstance(values, list):
+        raise ConfigError(f"expected a list of tables: [[{name}]]", key=name, path=path)
+    for index, value in enumerate(values):
+        if not isinstance(value, Mapping):
+            raise ConfigError("expected a table", key=f"{name}[{index}]", path=path)
+        yield f"{name}[{index}]", value
 
 
 def _expect_seconds(value: float, key: str, path: Path | None) -> None:
@@ -214,6 +274,8 @@ class Settings:
         vfs: What a mount shows.
         watch: How the source is followed.
         hooks: What is run after a change.
+        smart: What is listed by a matcher.
+        stored_metadata_rules: The rules that are kept to be run again.
         state_dir: Where the journal of edits is, absolute. Unlike the cache, it cannot be built anew.
     """
 
@@ -221,6 +283,8 @@ class Settings:
     vfs: VfsSettings
     watch: WatchSettings = field(default_factory=WatchSettings)
     hooks: tuple[HookSettings, ...] = ()
+    smart: tuple[SmartSettings, ...] = ()
+    stored_metadata_rules: tuple[StoredRuleSettings, ...] = ()
     state_dir: Path = field(default_factory=_default_state_dir)
 
     @classmethod
@@ -248,6 +312,8 @@ class Settings:
             VfsSettings.from_mapping(tables["vfs"], path=path),
             WatchSettings.from_mapping(tables["watch"], path=path),
             HookSettings.from_list(values.get("hooks", []), path=path),
+            SmartSettings.from_list(values.get("smart", []), path=path),
+            StoredRuleSettings.from_list(values.get("stored_metadata_rules", []), path=path),
             _default_state_dir()
             if state_dir is None
             else Path(os.path.abspath(Path(state_dir).expanduser())),
