@@ -28,6 +28,9 @@ if TYPE_CHECKING:  # for type checkers; _HOMES says the same at run time
     from rosecache.errors import TagWriteError as TagWriteError
     from rosecache.errors import TemplateError as TemplateError
     from rosecache.errors import UnreadableAudioError as UnreadableAudioError
+    from rosecache.field_search import ValueTest as ValueTest
+    from rosecache.field_search import release_ids_with as release_ids_with
+    from rosecache.field_search import track_ids_with as track_ids_with
     from rosecache.locks import lock as lock
     from rosecache.model import RELEASE_TYPES as RELEASE_TYPES
     from rosecache.model import ROLES as ROLES
@@ -90,6 +93,7 @@ _HOMES = {
         "RosecacheError", "SourceDirectoryError", "TagWriteError", "TemplateError",
         "UnreadableAudioError",
     ),
+    "field_search": ("ValueTest", "release_ids_with", "track_ids_with",),
     "locks": ("lock",),
     "model": (
         "RELEASE_TYPES", "ROLES", "Artist", "ArtistMapping", "Collage", "DescriptorEntry", "File",

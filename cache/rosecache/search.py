@@ -71,7 +71,7 @@ def search_releases(
     pattern = unicodedata.normalize("NFC", pattern)
     matches = _matcher(RELEASE_FIELDS, pattern, fields, ignore_case)
     with snapshot(c) as connection:
-        keys = _candidates(connection, "releases", pattern, ignore_case)
+        keys = keys_of_texts(connection, "releases", pattern, ignore_case)
         found = releases_where(c, "r.key IN (SELECT value FROM json_each(:keys))", {"keys": json.dumps(keys)})
     return [release for release in found if matches(release)]
 
@@ -94,7 +94,7 @@ def search_tracks(
     matches = _matcher(TRACK_FIELDS, pattern, fields, ignore_case)
     with snapshot(c) as connection:
         keys = {
-            table: json.dumps(_candidates(connection, table, pattern, ignore_case))
+            table: json.dumps(keys_of_texts(connection, table, pattern, ignore_case))
             for table in ("releases", "tracks")
         }
         found = tracks_where(
@@ -128,8 +128,11 @@ def _texts(value: object) -> Iterator[str]:
         yield str(value)
 
 
-def _candidates(connection: sqlite3.Connection, table: str, pattern: str, ignore_case: bool) -> list[int]:
-    """Returns the keys of the releases or tracks whose own text, all fields together, holds the pattern."""
+def keys_of_texts(connection: sqlite3.Connection, table: str, pattern: str, ignore_case: bool) -> list[int]:
+    """Returns the keys of the releases or tracks whose own text, all fields together, holds the pattern.
+
+    ``table`` is ``releases`` or ``tracks``. Their fields are those that their tags name, with nothing computed.
+    """
     statement = f"SELECT rowid, text FROM {table}_text"
     expression = _trigrams_of(pattern)
     if expression is None:
@@ -142,6 +145,13 @@ def _candidates(connection: sqlite3.Connection, table: str, pattern: str, ignore
     return [key for key, text in rows if wanted in folded(text)]
 
 
+def can_look_up(pattern: str) -> bool:
+    """Returns whether the full-text tables can say which texts hold a pattern; else all have to be read."""
+    return (
+        len(pattern) >= _TRIGRAM and "\0" not in pattern
+    )  # the tokenizer leaves NUL out, an expression ends at one
+
+
 def _trigrams_of(pattern: str) -> str | None:
     """Returns the FTS5 expression for texts that hold the pattern's trigrams; None if the index cannot say.
 
@@ -149,7 +159,7 @@ def _trigrams_of(pattern: str) -> str | None:
     in all the ways in which its letters can be written; whichever SQLite takes for the same do no harm.
     See https://www.sqlite.org/fts5.html, "The Trigram Tokenizer" and "FTS5 Strings".
     """
-    if len(pattern) < _TRIGRAM or "\0" in pattern:  # the tokenizer leaves NUL out, an expression ends at one
+    if not can_look_up(pattern):
         return None
     starts = range(len(pattern) - _TRIGRAM + 1)
     trigrams = dict.fromkeys(pattern[start : start + _TRIGRAM] for start in starts)
@@ -169,10 +179,11 @@ def _folding(pattern: str, ignore_case: bool) -> tuple[str, Callable[[str], str]
     """Returns the pattern as it is compared, and what makes any text comparable to it."""
     if not ignore_case:
         return pattern, str
-    return _without_case(pattern), _without_case
+    return without_case(pattern), without_case
 
 
-def _without_case(text: str) -> str:
+def without_case(text: str) -> str:
+    """Returns a text in lower case, as the search compares it: each character by itself, ``ß`` as it is."""
     return text.lower() if text.isascii() else text.translate(_case_tables()[0])
 
 
