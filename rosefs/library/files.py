@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,10 @@ class Piece:
 
 Content = bytes | Path | tuple["bytes | Piece", ...]
 """What a file is to hold: these bytes, those of another file, or pieces one after the other."""
+
+
+Stretch = tuple[int, int, int]
+"""Bytes that two files share: where they start in the old one and in the new one, and how many they are."""
 
 
 def rename_new(old: Path, new: Path) -> None:
@@ -184,6 +188,40 @@ def common_ends(old: Path, new: Path) -> tuple[int, int]:
             if same < count:
                 break
     return prefix, suffix
+
+
+def common_stretches(
+    old: Path, new: Path, guesses: Iterable[Stretch], prefix: int, suffix: int
+) -> tuple[Stretch, ...]:
+    """Returns the stretches that two files share between the ends that they share.
+
+    Args:
+        old: A file.
+        new: Another file.
+        guesses: Where they may share some, in order, without overlap. Only what they do share is returned.
+        prefix: How many bytes they share at their starts.
+        suffix: How many bytes they share at their ends, without overlap.
+    """
+    found = []
+    with open(old, "rb", buffering=0) as first, open(new, "rb", buffering=0) as second:
+        files = first.fileno(), second.fileno()
+        ends = [os.fstat(file).st_size - suffix for file in files]
+        for in_old, in_new, length in guesses:
+            skipped = max(0, prefix - in_old, prefix - in_new)
+            count = min(length, ends[0] - in_old, ends[1] - in_new) - skipped
+            starts = in_old + skipped, in_new + skipped
+            if count > 0 and _are_same(files, starts, count):
+                found.append((*starts, count))
+    return tuple(found)
+
+
+def _are_same(files: tuple[int, int], starts: tuple[int, int], length: int) -> bool:
+    for done in range(0, length, CHUNK):
+        count = min(CHUNK, length - done)
+        a, b = (os.pread(file, count, start + done) for file, start in zip(files, starts, strict=True))
+        if len(a) != count or a != b:
+            return False
+    return True
 
 
 def _common_prefix(a: bytes, b: bytes) -> int:

@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from rosefs.library import trash as trashing
 from rosefs.library.files import (
     Content,
     Progress,
+    Stretch,
     common_ends,
+    common_stretches,
     copy_tree,
     digest_if_file,
     digest_of,
@@ -42,8 +44,11 @@ class Hands:
         self._about_to(step)
         yield
 
-    def _keep_old(self, path: Path, start: int, length: int) -> tuple[bytes, str | None]:
-        """Keeps some bytes of a file that is to be replaced; returns them, or the name of a file of them."""
+    def _keep_old(self, path: Path, spans: Sequence[tuple[int, int]]) -> tuple[bytes, str | None]:
+        """Keeps bytes of a file that is to be replaced; returns them, or the name of a file of them.
+
+        ``spans``: where they start and where they end.
+        """
         return b"", None
 
     def rename(self, old: Path, new: Path) -> None:
@@ -97,11 +102,18 @@ class Hands:
         """Gives a directory the temporary name that it had, since nobody else has what is in it."""
         rename_new(step.path, step.temporary)
 
-    def replace(self, path: Path, content: Content, *, expected: str | None = None) -> None:
+    def replace(
+        self,
+        path: Path,
+        content: Content,
+        *,
+        expected: str | None = None,
+        shared: Iterable[Stretch] = (),
+    ) -> None:
         """Gives a file other content; owner, mode and extended attributes stay. Does nothing if it is the same.
 
         Of a symbolic link, the file that it leads to is replaced. With ``expected``, content that has another
-        digest is refused.
+        digest is refused. ``shared`` is as for :meth:`put`.
         """
         file = Path(os.path.realpath(path))
         before = os.lstat(file)
@@ -112,20 +124,34 @@ class Hands:
             if expected not in (None, digests[1]):
                 raise OSError(errno.EIO, "the content kept for it is damaged", str(path))
             if digests[0] != digests[1]:
-                self._put(path, file, temporary, before, digests)
+                self._put(path, file, temporary, before, digests, shared)
 
-    def put(self, path: Path, ready: Path) -> None:
+    def put(
+        self,
+        path: Path,
+        ready: Path,
+        *,
+        shared: Iterable[Stretch] = (),
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Renames a file over another one of the same volume; both are flushed to the disk, and kept as they are.
 
         Of a symbolic link, the file that it leads to is replaced.
+
+        Args:
+            path: The file to replace.
+            ready: The file that takes its place.
+            shared: What both may hold, so that it need not be kept, beside what they share at their ends.
+            check: Called at the last moment; raises what keeps the file from being replaced.
         """
         file = Path(os.path.realpath(path))
         before = os.lstat(file)
         digests = digest_of(file), digest_of(ready)
         if digests[0] == digests[1]:
+            check()
             os.rename(ready, file)  # the same content has nothing to be taken back
         else:
-            self._put(path, file, ready, before, digests)
+            self._put(path, file, ready, before, digests, shared, check)
         flush_directory(file.parent)
 
     def create_from(self, path: Path, ready: Path) -> None:
@@ -135,18 +161,29 @@ class Hands:
         flush_directory(path.parent)
 
     def _put(
-        self, path: Path, file: Path, ready: Path, before: os.stat_result, digests: tuple[str, str]
+        self,
+        path: Path,
+        file: Path,
+        ready: Path,
+        before: os.stat_result,
+        digests: tuple[str, str],
+        guesses: Iterable[Stretch],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         prefix, suffix = common_ends(file, ready)
-        old, old_file = self._keep_old(file, prefix, before.st_size - prefix - suffix)
+        shared = common_stretches(file, ready, guesses, prefix, suffix)
+        starts = [prefix, *(in_old + length for in_old, _, length in shared)]
+        ends = [*(in_old for in_old, _, _ in shared), before.st_size - suffix]
+        old, old_file = self._keep_old(file, list(zip(starts, ends, strict=True)))
         step = Replaced(
-            path=path, prefix=prefix, suffix=suffix, new_size=ready.stat().st_size,
+            path=path, prefix=prefix, suffix=suffix, new_size=ready.stat().st_size, shared=shared,
             old_digest=digests[0], new_digest=digests[1], old=old, old_file=old_file,
         )  # fmt: skip
         with self._doing(step):
             # Another name for it, such as copying into a collage makes, changes the file's time, and not the file.
             if _identity(os.lstat(file)) != _identity(before) and digest_of(file) != digests[0]:
                 raise OSError(errno.EBUSY, "was changed by another program just now", str(path))
+            check()
             os.rename(ready, file)
 
     def discard(self, path: Path) -> None:
@@ -184,4 +221,9 @@ def take_back(step: Step, hands: Hands, directory: Path) -> None:
         case Adopted():
             hands.give_back(step)
         case Replaced():
-            hands.replace(step.path, step.old_content(directory), expected=step.old_digest)
+            hands.replace(
+                step.path,
+                step.old_content(directory),
+                expected=step.old_digest,
+                shared=step.shared_backwards,
+            )

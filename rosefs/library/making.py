@@ -5,8 +5,9 @@ Which edits there are, and how many are kept, is the business of ``journal``.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -133,24 +134,22 @@ class Edit(Hands):
         flush_directory(self._directory)
         return descriptor
 
-    def _keep_old(self, path: Path, start: int, length: int) -> tuple[bytes, str | None]:
+    def _keep_old(self, path: Path, spans: Sequence[tuple[int, int]]) -> tuple[bytes, str | None]:
+        total = sum(end - start for start, end in spans)
         with open(path, "rb", buffering=0) as file:
-            if length <= _LONGEST_IN_LINE:
-                return os.pread(file.fileno(), length, start), None
+            kept = _chunks(file.fileno(), spans)
+            if total <= _LONGEST_IN_LINE:
+                return b"".join(kept), None
             self._kept += 1
-            self.size += length
+            self.size += total
             name = f"{self.id}.{self._kept}{OLD_SUFFIX}"
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            with open(os.open(self._directory / name, flags, 0o600), "wb") as kept:
-                while length:
-                    data = os.pread(file.fileno(), min(CHUNK, length), start)
-                    if not data:
-                        raise OSError("the file became shorter while it was read")
-                    kept.write(data)
-                    start, length = start + len(data), length - len(data)
-                kept.flush()
-                os.fsync(kept.fileno())
+            with open(os.open(self._directory / name, flags, 0o600), "wb") as target:
+                for data in kept:
+                    target.write(data)
+                target.flush()
+                os.fsync(target.fileno())
         return b"", name
 
     @property
@@ -180,6 +179,17 @@ class Edit(Hands):
         """Lets go of the file, which shows others that nobody is at work on it any more."""
         if self._descriptor is not None:
             os.close(self._descriptor)
+
+
+def _chunks(descriptor: int, spans: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+    """Yields the bytes of some spans of a file. Raises OSError if it ends before."""
+    for start, end in spans:
+        for at in range(start, end, CHUNK):
+            count = min(CHUNK, end - at)
+            data = os.pread(descriptor, count, at)
+            if len(data) != count:
+                raise OSError(errno.EIO, "the file became shorter while it was read")
+            yield data
 
 
 def remove_entry(directory: Path, identifier: str) -> None:

@@ -10,7 +10,7 @@ from rosecache.model import Release
 from rosecache.query.releases import release_logtext
 from rosefs.library.editing import Touched, editing, release_directory
 from rosefs.library.errors import NotFoundError
-from rosefs.library.journal import Journal
+from rosefs.library.journal import Edit, Journal
 from rosefs.library.trash import Trashed
 
 
@@ -52,17 +52,27 @@ def toggle_new(c: Config, journal: Journal, release: Release) -> NewSet:
 
 
 def _set_new(c: Config, journal: Journal, release: Release, new: bool | None) -> NewSet:
-    path = release.source_path / datafile_name(release.id)
     verb = {True: "mark as new:", False: "mark as not new:", None: "toggle new:"}[new]
     touched = Touched([release_directory(c, release.source_path)])
     with editing(c, journal, f"{verb} {release_logtext(release)}", touched) as edit:
-        if not path.exists():
-            raise NotFoundError(f"{path} is missing; run rosefs cache update, which makes it")
-        before = read_release_datafile(path).new
-        was_new = True if before is None else before
-        wanted = not was_new if new is None else new
-        if before is not None and before == wanted:
-            return NewSet(wanted, changed=False)
-        text = edited(path, read_text(path), lambda document: document.update(new=wanted))
-        edit.replace(path, text.encode())
+        return write_new(edit, release, new)
+
+
+def write_new(edit: Edit, release: Release, new: bool | None) -> NewSet:
+    """Writes into a release's datafile, as a step of an edit, whether it is new; None turns that round.
+
+    Raises:
+        NotFoundError: It has no datafile.
+        InvalidDatafileError, OSError, JournalError: Nothing was changed.
+    """
+    path = release.source_path / datafile_name(release.id)
+    if not path.exists():
+        raise NotFoundError(f"{path} is missing; run rosefs cache update, which makes it")
+    before = read_release_datafile(path).new
+    was_new = True if before is None else before
+    wanted = not was_new if new is None else new
+    if before is not None and before == wanted:
+        return NewSet(wanted, changed=False)
+    text = edited(path, read_text(path), lambda document: document.update(new=wanted))
+    edit.replace(path, text.encode())
     return NewSet(wanted, changed=was_new != wanted)

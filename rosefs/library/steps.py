@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from rosefs.library.files import Piece, digest_if_file, digest_of
+from rosefs.library.files import Piece, Stretch, digest_if_file, digest_of
 from rosefs.library.trash import Trashed as InTrash
 from rosefs.library.trash import problem_of
 
@@ -76,7 +76,7 @@ class Adopted(Line, frozen=True, kw_only=True):
 
 
 class Replaced(Line, frozen=True, kw_only=True):
-    """A file got other content; only what differs between the ends that old and new share is kept of the old."""
+    """A file got other content; of the old, only what is not in the new is kept, as far as that is known."""
 
     path: Path
     prefix: int
@@ -86,19 +86,30 @@ class Replaced(Line, frozen=True, kw_only=True):
     new_size: int
     old_digest: str
     new_digest: str
+    shared: tuple[Stretch, ...] = ()
+    """What old and new share between prefix and suffix, in order."""
     old: bytes = b""
-    """The old bytes between prefix and suffix, unless they are in a file of their own."""
+    """The old bytes that are not shared, unless they are in a file of their own."""
     old_file: str | None = None
     """The name of that file, in the journal's directory."""
 
     def old_content(self, directory: Path) -> tuple[bytes | Piece, ...]:
         """Returns what the file held, as pieces of the new content, which is there, and of the journal."""
-        between: bytes | Piece = self.old
-        if self.old_file is not None:
-            kept = directory / self.old_file
-            between = Piece(kept, 0, kept.stat().st_size)
-        end = Piece(self.path, self.new_size - self.suffix, self.suffix)
-        return (Piece(self.path, 0, self.prefix), between, end)
+        kept = None if self.old_file is None else directory / self.old_file
+        size = len(self.old) if kept is None else kept.stat().st_size
+        pieces: list[bytes | Piece] = [Piece(self.path, 0, self.prefix)]
+        used, at = 0, self.prefix
+        for in_old, in_new, length in (*self.shared, (None, self.new_size - self.suffix, self.suffix)):
+            end = size if in_old is None else used + in_old - at
+            pieces.append(self.old[used:end] if kept is None else Piece(kept, used, end - used))
+            pieces.append(Piece(self.path, in_new, length))
+            used, at = end, (in_old or 0) + length
+        return tuple(pieces)
+
+    @property
+    def shared_backwards(self) -> tuple[Stretch, ...]:
+        """What they share, for the step that takes this one back."""
+        return tuple((in_new, in_old, length) for in_old, in_new, length in self.shared)
 
 
 class Found(Line, frozen=True, kw_only=True):

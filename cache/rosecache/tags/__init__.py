@@ -8,9 +8,10 @@ from rosecache.tags.containers import AUDIO_EXTENSIONS, is_audio
 from rosecache.tags.journal import recover
 from rosecache.tags.plans import IdWrite
 from rosecache.tags.reading import read_ids, read_tags
+from rosecache.tags.rewrite import NewVersion
 from rosecache.tags.safe_write import write_ids
 from rosecache.tags.values import AudioTags
-from rosecache.tags.writing import write_tags
+from rosecache.tags.writing import tagged_version, write_tags
 from rosecache.temporary import TEMPORARY_PREFIX
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "UNCHANGED",
     "AudioTags",
     "IdWrite",
+    "NewVersion",
     "TagChanges",
     "Unchanged",
     "changes_between",
@@ -28,6 +30,7 @@ __all__ = [
     "read_ids",
     "read_tags",
     "recover",
+    "tagged_version",
     "write_ids",
     "write_tags",
 ]

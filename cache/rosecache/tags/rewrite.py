@@ -10,7 +10,7 @@ import contextlib
 import errno
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +36,49 @@ _CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class _NewVersion:
+class NewVersion:
+    """A new version of an audio file, whole, read back and beside the old one."""
+
     plan: Plan
     path: Path
+    """Its temporary name."""
     fd: int
+
+    def expect_replaceable(self) -> None:
+        """Makes sure that the old version is still what the new one was made of, and nobody writes to it.
+
+        Raises TagWriteError if not, OSError if it cannot be looked at.
+        """
+        source = open_audio(self.plan.path, os.O_RDONLY)
+        try:
+            expect_unchanged(self.plan, os.fstat(source))
+            if is_open_for_writing(source):
+                raise TagWriteError(self.plan.path, BEING_WRITTEN)
+        finally:
+            os.close(source)
+
+
+@contextlib.contextmanager
+def prepared(plan: Plan) -> Iterator[NewVersion]:
+    """Writes the new version that a plan asks for, flushed to the disk, for the block to rename over the old one.
+
+    On leaving it goes, if nobody has renamed it.
+
+    Raises:
+        TagWriteError: It cannot be made; nothing is left of it.
+    """
+    try:
+        version = _write_new_version(plan)
+    except (OSError, TagWriteError) as error:
+        raise plan.problem(error) from error
+    try:
+        try:
+            os.fsync(version.fd)
+        except OSError as error:
+            raise plan.problem(error) from error
+        yield version
+    finally:
+        _discard(version.path, version.fd)
 
 
 def rewrite(plans: Sequence[Plan]) -> list[TagWriteError]:
@@ -49,7 +88,7 @@ def rewrite(plans: Sequence[Plan]) -> list[TagWriteError]:
         The files that failed, which are as they were.
     """
     problems: list[TagWriteError] = []
-    versions: list[_NewVersion] = []
+    versions: list[NewVersion] = []
     try:
         for plan in plans:
             try:
@@ -81,7 +120,7 @@ def rewrite(plans: Sequence[Plan]) -> list[TagWriteError]:
     return problems
 
 
-def _write_new_version(plan: Plan) -> _NewVersion:
+def _write_new_version(plan: Plan) -> NewVersion:
     path, fd = make_temporary(plan.path.parent, REWRITE_PREFIX, plan.path.suffix, 0o600)
     try:
         source = open_audio(plan.path, os.O_RDONLY)
@@ -95,7 +134,7 @@ def _write_new_version(plan: Plan) -> _NewVersion:
     except BaseException:
         _discard(path, fd)
         raise
-    return _NewVersion(plan, path, fd)
+    return NewVersion(plan, path, fd)
 
 
 def _verify(plan: Plan, path: Path) -> None:
@@ -105,15 +144,9 @@ def _verify(plan: Plan, path: Path) -> None:
         raise TagWriteError(plan.path, f"the new version could not be read: {error.reason}") from error
 
 
-def _rename(version: _NewVersion) -> None:
+def _rename(version: NewVersion) -> None:
     """Puts the new version in the old file's place, unless that has changed, or is about to be."""
-    source = open_audio(version.plan.path, os.O_RDONLY)
-    try:
-        expect_unchanged(version.plan, os.fstat(source))
-        if is_open_for_writing(source):
-            raise TagWriteError(version.plan.path, BEING_WRITTEN)
-    finally:
-        os.close(source)
+    version.expect_replaceable()
     os.replace(version.path, version.plan.path)
 
 

@@ -7,13 +7,14 @@ never overwrites a file in place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rosecache.tags.changes import ParentGenres, TagChanges, Wish, wishes
 from rosecache.tags.fields import KEYS, READ_ONLY_ROLES, TOTALS, Container, names_of, texts
-from rosecache.tags.plans import Request, plan_write
-from rosecache.tags.rewrite import rewrite
+from rosecache.tags.plans import Plan, Request, plan_write
+from rosecache.tags.rewrite import NewVersion, prepared, rewrite
 from rosecache.tags.values import AudioTags, RawTags, tags_of
 
 _NUMBERS = ("tracknumber", "discnumber")
@@ -42,17 +43,60 @@ def write_tags(
             If the error's path is the directory, the new version is in place, but may not outlive a crash.
     """
 
+    plan = _plan(path, changes, parent_genres, total)
+    if plan.patches:
+        for problem in rewrite([plan]):
+            raise problem
+
+
+@contextmanager
+def tagged_version(
+    path: Path,
+    changes: TagChanges,
+    *,
+    parent_genres: ParentGenres | None = None,
+    check: Callable[[AudioTags], None] = lambda tags: None,
+) -> Iterator[NewVersion | None]:
+    """Makes the new version that :func:`write_tags` would put in the file's place, for the caller to do so.
+
+    That is a rename, after ``expect_replaceable()`` of the version. What is not renamed goes at the end of the block.
+
+    Args:
+        path: The file, absolute.
+        changes: What to write.
+        parent_genres: As for :func:`write_tags`.
+        check: Called with what the file says now; raises ValueError if it must not be written.
+
+    Yields:
+        The new version, flushed to the disk; None if the file says all that it should.
+
+    Raises:
+        TagWriteError: As :func:`write_tags`; the file is as it was.
+    """
+    plan = _plan(path, changes, parent_genres, None, check)
+    if not plan.patches:
+        yield None
+        return
+    with prepared(plan) as version:
+        yield version
+
+
+def _plan(
+    path: Path,
+    changes: TagChanges,
+    parent_genres: ParentGenres | None,
+    total: int | None,
+    check: Callable[[AudioTags], None] = lambda tags: None,
+) -> Plan:
     def request(raw: RawTags) -> Request:
         tags = tags_of(raw)
+        check(tags)
         wanted = wishes(changes, raw.container, parent_genres)
         due = [wish for wish in wanted if not _is_fulfilled(wish, raw, tags, total)]
         new = {name: text for wish in due for name, text in _texts_of(wish, raw, total).items()}
         return Request(new, lambda read: _problem(due, tags_of(read)), is_edit=True)
 
-    plan = plan_write(path, request)
-    if plan.patches:
-        for problem in rewrite([plan]):
-            raise problem
+    return plan_write(path, request)
 
 
 def _is_fulfilled(wish: Wish, raw: RawTags, tags: AudioTags, total: int | None) -> bool:
