@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rosecache.model import ArtistMapping, Release, Track
+from rosecache.search import without_case
 from rosefs.rules.model import Matcher, Pattern, Tag
 
 TagValues = Mapping[Tag, tuple[str, ...]]
@@ -55,7 +56,7 @@ def matches(pattern: Pattern, value: str) -> bool:
     """Returns whether a pattern fits one value. Both are taken to be in NFC."""
     text = pattern.text
     if pattern.ignore_case:
-        text, value = text.casefold(), value.casefold()
+        text, value = without_case(text), without_case(value)
     if pattern.at_start and pattern.at_end:
         return value == text
     if pattern.at_start:
