@@ -7,23 +7,25 @@ of what it shows; warm is the same again at once.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchlib.figures import Figure, medians, seconds
-from scripts.benchlib.programs import note_peaks
-from scripts.benchlib.workspace import Workspace
+from scripts.benchlib.figures import Budget, Figure, least, seconds, times
+from scripts.benchlib.workspace import Workspace, say
 from tests.support.audio import FORMATS
 
 READERS = 8
 CHUNK = 128 * 1024
 SMALL_TRACKS = 1000
+SOME = 200
+"""Of how many directories several small ones are listed."""
+
 ABSENT = ("folder.jpg", ".directory", ".hidden", "._cover.png", "AlbumArt.jpg")
 """What players and file managers ask every directory for."""
 
@@ -38,6 +40,7 @@ class Work:
         do: Does it at the top of a tree, and returns the times.
         count: Of how many things; the figures are per thing.
         once: It takes too long to be repeated.
+        budgets: Of each of its times, per thing.
     """
 
     name: str
@@ -45,78 +48,107 @@ class Work:
     do: Callable[[Path], Sequence[float]]
     count: int = 1
     once: bool = False
+    budgets: Sequence[Budget | None] = ()
 
 
 def all_work(workspace: Workspace) -> Iterator[Work]:
     """Yields the work there is for a library whose plain tree has been made."""
+    yield from _listings(workspace.plain)
+    yield from _finding(workspace)
+    yield from _reading(workspace)
+
+
+def _listings(plain: Path) -> Iterator[Work]:
+    some = {
+        f"{SOME} directories of {view}": sorted(
+            path for path in (plain / view).iterdir() if "!" not in path.name
+        )[:SOME]
+        for view in ("Artists", "Releases")
+    }
+    several = {what: [path.relative_to(plain) for path in paths] for what, paths in some.items()}
+    single = {view: [Path(view)] for view in ("Releases", "Artists", "Labels", "Releases/!All Tracks")}
+    for what, directories in {**single, **several}.items():
+        count = sum(len(os.listdir(plain / directory)) for directory in directories)
+        whats = [f"list and stat {what}, per entry of {count}, {state}" for state in ("cold", "warm")]
+        yield Work(
+            "list", whats, functools.partial(_list_twice, directories), count, budgets=(times(3), times(1.5))
+        )
+
+
+def _finding(workspace: Workspace) -> Iterator[Work]:
+    plain = workspace.plain
+    listed = subprocess.run(_find_command(plain), capture_output=True, check=True)
+    count = listed.stdout.count(b"\n")
+    whats = [
+        f"find over all releases, per entry of {count}, {state}" for state in ("first time", "second time")
+    ]
+    yield Work(
+        "find", whats, lambda top: _twice(_find, top), count, once=True, budgets=(Budget(120e-6), times(10))
+    )
+    track = _some_tracks(plain)[0]
+    budget = Budget(0.02 if workspace.plan.releases <= 5000 else 0.06)
+    what = "stat one track by its path in a new mount"
+    yield Work("stat", [what], lambda top: [_stat(top / track)], budgets=(budget,))
+    parents = sorted({track.parent for track in _some_tracks(plain)})
+    absent = [parent / name for parent in parents for name in ABSENT]
+    whats = [f"stat of {len(absent)} missing names, per name, {state}" for state in ("first time", "again")]
+    yield Work(
+        "missing", whats, lambda top: _miss([top / path for path in absent]), len(absent),
+        budgets=(Budget(300e-6), Budget(20e-6)),
+    )  # fmt: skip
+
+
+def _reading(workspace: Workspace) -> Iterator[Work]:
     plain, large = workspace.plain, workspace.large_shown
-    mib = (plain / large).stat().st_size / 2**20
-    for directory in ("Releases", "Releases/!All Tracks"):
-        count = len(os.listdir(plain / directory))
-        whats = [f"list and stat {directory}, {count} entries, {state}" for state in ("cold", "warm")]
-        yield Work("list", whats, functools.partial(_list_twice, directory))
-    whole = sum(len(below) + len(files) for _, below, files in os.walk(plain))
-    whats = [f"find over everything, {whole} entries, {state}" for state in ("first time", "second time")]
-    yield Work("find", whats, lambda top: _twice(_find, top), once=True)
-    tracks = _some_tracks(plain)
-    yield Work("stat", ["stat one track by its path in a new mount"], lambda top: [_stat(top / tracks[0])])
-    whats = [f"read {mib:.0f} MiB from beginning to end, {state}" for state in ("cold", "warm")]
-    yield Work("read", whats, lambda top: _twice(_read, top / large))
-    whats = [f"{READERS} readers at once, each of its part of {mib:.0f} MiB, cold"]
+    mib = (plain / large).stat().st_size // 2**20
+    what = f"read {mib} MiB from beginning to end, per MiB"
+
+    def read(top: Path) -> list[float]:
+        _read(
+            workspace.large_source
+        )  # so that the file is in the page cache, and the mount's own pages are not
+        return _twice(_read, top / large)
+
+    yield Work(
+        "read", [f"{what}, {state}" for state in ("first time", "again")], read, mib,
+        budgets=(Budget(1 / 600), times(2)),
+    )  # fmt: skip
+    whats = [f"{READERS} readers at once, each of its part of {mib} MiB, cold"]
     yield Work("readers", whats, lambda top: [_read_in_parts(top / large)])
+    tracks = _some_tracks(plain)
     whats = [
         f"open and read whole {len(tracks)} small tracks, per track, {state}" for state in ("cold", "warm")
     ]
     yield Work(
-        "tracks", whats, lambda top: _twice(_read_each, [top / track for track in tracks]), len(tracks)
-    )
-    parents = sorted({track.parent for track in tracks})
-    absent = [parent / name for parent in parents for name in ABSENT]
-    whats = [f"stat of {len(absent)} missing names, per name, {state}" for state in ("first time", "again")]
-    yield Work("missing", whats, lambda top: _miss([top / path for path in absent]), len(absent))
+        "tracks", whats, lambda top: _twice(_read_each, [top / track for track in tracks]), len(tracks),
+        budgets=(Budget(1e-3), Budget(1e-3)),
+    )  # fmt: skip
 
 
-NAMES = ("mount", "list", "find", "stat", "read", "readers", "tracks", "missing")
+NAMES = ("list", "find", "stat", "missing", "read", "readers", "tracks")
 
 
 def measure(workspace: Workspace, binding: str, only: Sequence[str]) -> Iterator[Figure]:
-    """Measures a mount by one binding: the work named by ``only``, several times, of which the median counts."""
-    if "mount" in only:
-        starting, memory = medians([_time_to_mount(workspace, binding) for _ in range(workspace.runs)])
-        yield Figure("mount", "from the command to the first listing", starting, binding=binding)
-        yield Figure("mount", "peak memory of a mount just started", memory, unit="B", binding=binding)
-    peak = 0
+    """Measures a mount by one binding: the work named by ``only``, several times, of which the least counts."""
     for work in all_work(workspace):
         if work.name not in only:
             continue
+        say(f"{work.name} by {binding}")
         ours: list[Sequence[float]] = []
         plain: list[Sequence[float]] = []
         for _ in range(1 if work.once else workspace.runs):
             with workspace.mount(binding) as mount:
                 workspace.cool()
                 ours.append(work.do(mount.path))
-                peak = max(peak, peak_memory(mount.process.pid))
             workspace.cool()
             plain.append(work.do(workspace.plain))
-        for what, times in zip(work.whats, zip(medians(ours), medians(plain), strict=True), strict=True):
-            through, without = (time / work.count for time in times)
-            yield Figure(work.name, what, through, without, binding=binding)
-    if peak:
-        yield Figure("memory", "peak memory of a mount in all of this", peak, unit="B", binding=binding)
-
-
-def peak_memory(process: int) -> int:
-    """Returns the most memory that a process has had resident, in bytes."""
-    peaks: dict[int, int] = {}
-    note_peaks(process, peaks)
-    return peaks[process]
-
-
-def _time_to_mount(workspace: Workspace, binding: str) -> tuple[float, float]:
-    start = time.perf_counter()
-    with workspace.mount(binding) as mount:
-        os.listdir(mount.path)
-        return time.perf_counter() - start, peak_memory(mount.process.pid)
+        # What only one binding is asked for is no budget of the other.
+        budgets = work.budgets if binding == "pyfuse3" else ()
+        found = zip(work.whats, least(ours), least(plain), strict=True)
+        for (what, through, without), budget in itertools.zip_longest(found, budgets[: len(work.whats)]):
+            yield Figure(
+                work.name, what, through / work.count, without / work.count, binding=binding, budget=budget
+            )
 
 
 # The work -------------------------------------------------------------------------------------------------
@@ -143,12 +175,21 @@ def _list_and_stat(directory: Path) -> None:
         os.stat(f"{directory}/{name}")
 
 
-def _list_twice(directory: str, top: Path) -> list[float]:
-    return _twice(_list_and_stat, top / directory)
+def _list_twice(directories: Sequence[Path], top: Path) -> list[float]:
+    def list_all() -> None:
+        for directory in directories:
+            _list_and_stat(top / directory)
+
+    return _twice(list_all)
+
+
+def _find_command(top: Path) -> list[str]:
+    """Returns the command that looks for every track of every release, once."""
+    return ["find", str(top / "Releases"), "-name", "!All Tracks", "-prune", "-o", "-ls"]
 
 
 def _find(top: Path) -> None:
-    subprocess.run(["find", top], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(_find_command(top), stdout=subprocess.DEVNULL, check=True)
 
 
 def _stat(path: Path) -> float:

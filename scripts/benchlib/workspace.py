@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +19,16 @@ from tests.support.commands import Rosefs
 from tests.support.mounts import Mounted
 
 LARGE_DIRECTORY = "Zoe Large - One Long Take"
+SHOWN = {"Releases": 9, "Artists": 2, "Labels": 1}
+"""Which views the plain tree has, and how deep; below that there are empty directories."""
+
 _SAMPLE_RATE = 96000
 """Of the noise that the large file holds, one channel of 16 bits, which no encoder makes much smaller."""
 
 
 @dataclass
 class Workspace:
-    """A directory with one library in it.
+    """A directory with one library in it, and others beside it for some of the measurements.
 
     Attributes:
         directory: Everything is below it.
@@ -33,6 +36,9 @@ class Workspace:
         large_mib: The least size of that file.
         runs: How often what does not take long is done; the median counts.
         drop_caches: Whether the kernel forgets what it has of all disks before everything that is cold.
+        sizes: Of the libraries by which growth is measured, from the smallest on.
+        idle_releases: How large the library is whose mount is idle.
+        idle_seconds: For how long.
     """
 
     directory: Path
@@ -40,6 +46,9 @@ class Workspace:
     large_mib: int
     runs: int = 3
     drop_caches: bool = False
+    sizes: Sequence[int] = (200, 2000, 20_000)
+    idle_releases: int = 20_000
+    idle_seconds: float = 30.0
     rosefs: Rosefs = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +95,16 @@ class Workspace:
             self.large_source, title="One Long Take", artist="Zoe Large", album="One Long Take", date="2020"
         )
 
+    def other(self, name: str, plan: Library) -> Rosefs:
+        """Returns the program, set up for another library, which is made unless it is there."""
+        directory = self.directory / name
+        c = Config(
+            music_source_dir=directory / "source", cache_dir=directory / "cache", max_proc=programs.SHARES
+        )
+        if not directory.exists():
+            make_library(c.music_source_dir, plan)
+        return Rosefs.set_up(c, directory / "config.toml")
+
     def copy(self) -> Path:
         """Returns a copy of the library, for work that changes it and is none of ours."""
         return shutil.copytree(self.source, self.directory / "bare")
@@ -121,20 +140,28 @@ class Workspace:
         _forget_pages(self.plain / self.large_shown)
 
     def _copy_tree(self, top: Path) -> None:
-        """Copies a tree; a file that is shown again becomes another link of the first copy."""
+        """Copies what is measured on both: all of the view of releases, and what artists and labels have, by name.
+
+        A file that is shown again becomes another link of the first copy.
+        """
         known: dict[int, Path] = {}
-        for here, below, files in os.walk(top):
-            target = self.plain / Path(here).relative_to(top)
-            target.mkdir(exist_ok=True)
-            for name in files:
-                path, copy = os.path.join(here, name), target / name
-                number = os.stat(path).st_ino
-                if number in known:
-                    os.link(known[number], copy)
-                else:
-                    shutil.copyfile(path, copy)
-                    known[number] = copy
-            below.sort()
+        for view, depth in SHOWN.items():
+            for here, below, files in os.walk(top / view):
+                target = self.plain / Path(here).relative_to(top)
+                target.mkdir(parents=True, exist_ok=True)
+                for name in files:
+                    path, copy = os.path.join(here, name), target / name
+                    number = os.stat(path).st_ino
+                    if number in known:
+                        os.link(known[number], copy)
+                    else:
+                        shutil.copyfile(path, copy)
+                        known[number] = copy
+                if len(target.relative_to(self.plain).parts) >= depth:
+                    for name in below:
+                        (target / name).mkdir()
+                    below.clear()
+                below.sort()
 
 
 def _forget_pages(path: Path) -> None:

@@ -67,10 +67,11 @@ class Rosefs:
         return ran.stdout
 
     @contextmanager
-    def mount(self, mountpoint: Path, binding: str) -> Iterator[Mounted]:
+    def mount(self, mountpoint: Path, binding: str, *, watch: bool = False) -> Iterator[Mounted]:
         """Mounts the library while the block runs; the mount point is made if need be.
 
-        The process logs to ``<mount point>.log``. It must end well, and have nothing to complain of there.
+        The process logs to ``<mount point>.log``. It must end well, and have nothing to complain of there; of a
+        mount that watches, which has more to tell, only the former is asked.
 
         Raises:
             RuntimeError: It does not mount, or not end as it should.
@@ -81,7 +82,7 @@ class Rosefs:
             str(self.c.music_source_dir),
             str(mountpoint),
             "--foreground",
-            "--no-watch",
+            *([] if watch else ["--no-watch"]),
             "--fuse",
             binding,
         ]
@@ -101,7 +102,7 @@ class Rosefs:
             watchdog.cancel()
             end_by_force(process, mountpoint)
         said = log_path.read_text()
-        if status != 0 or not _GOOD_NEWS.fullmatch(said):
+        if status != 0 or not (watch or _GOOD_NEWS.fullmatch(said)):
             raise RuntimeError(f"the mount ended with status {status}, and said:\n{said}")
 
 

@@ -1,0 +1,114 @@
+"""Measures how costs grow with the library: releases written straight into the cache, without any files.
+
+What is about one thing should cost the same in every size, what is about all grows with their number.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import rosecache
+from rosecache.config import Config
+from rosecache.database import close_connections, connect, transaction
+from rosecache.update.rows import ReleaseRow
+from rosecache.update.store import store_release
+from scripts.benchlib.figures import Budget, Figure, seconds, seconds_per_call, times
+from scripts.benchlib.on_cache import calls_for_one
+from scripts.benchlib.workspace import Workspace, say
+from tests.support.mounts import mounted_library
+from tests.support.rows import release_row, track_row
+
+TRACKS = 10
+FLAT = 1.3
+"""How many times the cost in the smallest library that of one thing may be in any."""
+
+_JUDGED_UP_TO = 20_000
+_AT_ONCE = 500
+
+
+def scale(workspace: Workspace, bindings: Sequence[str]) -> Iterator[Figure]:
+    """The same calls and the same first look in libraries of several sizes."""
+    smallest: dict[str, float] = {}
+    for size in workspace.sizes:
+        say(f"a cache of {size} releases")
+        directory = workspace.directory / f"scale-{size}"
+        c = Config(music_source_dir=directory / "source", cache_dir=directory / "cache")
+        fill(c, size)
+        for what, took in _calls(c):
+            first = smallest.setdefault(what, took)
+            judged = workspace.sizes[0] < size <= _JUDGED_UP_TO
+            plain, budget = (first, times(FLAT)) if size != workspace.sizes[0] else (None, None)
+            yield Figure("scale", f"{what}, {size} releases", took, plain, budget=budget if judged else None)
+        used = sum(path.stat().st_size for path in c.cache_dir.rglob("*") if path.is_file())
+        yield Figure(
+            "scale",
+            f"database per track, {size} releases",
+            used / size / TRACKS,
+            unit="B",
+            budget=Budget(1200),
+        )
+        for binding in bindings:
+            yield from _on_mount(c, directory, binding, size)
+        close_connections()
+        shutil.rmtree(directory)
+
+
+def fill(c: Config, size: int) -> None:
+    """Stores releases of ten tracks each, with names, artists and labels as a library of that size has."""
+    c.music_source_dir.mkdir(parents=True)
+    with connect(c) as connection:
+        for start in range(0, size, _AT_ONCE):
+            with transaction(connection):
+                for number in range(start, min(size, start + _AT_ONCE)):
+                    store_release(connection, _release(number, size), None)
+
+
+def _release(number: int, size: int) -> ReleaseRow:
+    artist = f"Artist {number * 7919 % max(1, size // 3)}"
+    return release_row(
+        f"{number:08x}-0000-7000-8000-000000000000",
+        directory=f"{number:06} {artist} - Album {number}".encode(),
+        title=f"Album {number}", artists={"main": [artist]}, genres=[f"Genre {number % 40}"],
+        labels=[f"Label {number % max(1, size // 10)}"], mtime=1_700_000_000_000_000_000 + number,
+        tracks=[
+            track_row(
+                f"{number:08x}-0000-7000-8000-{track:012x}", str(track), title=f"Song {track} of {number}",
+                artists={"main": [artist]}, path=f"{track:02}.opus".encode(), mtime=1_700_000_000_000_000_000,
+            )
+            for track in range(1, TRACKS + 1)
+        ],
+    )  # fmt: skip
+
+
+def _calls(c: Config) -> Iterator[tuple[str, float]]:
+    releases = rosecache.list_releases(c)
+    release = releases[len(releases) // 2]
+    track = rosecache.get_tracks_of_release(c, release)[0]
+    for what, call in calls_for_one(c, release, track).items():
+        yield what, min(seconds_per_call(call) for _ in range(3))
+
+
+def _on_mount(c: Config, directory: Path, binding: str, size: int) -> Iterator[Figure]:
+    def first_look(path: str) -> float:
+        with mounted_library(c, directory, binding) as mounted:
+            return seconds(lambda: os.stat(mounted.path / path))
+
+    with mounted_library(c, directory, binding, hard_limit=600) as mounted:
+        releases = mounted.path / "Releases"
+        names = [name for name in sorted(os.listdir(releases)) if not name.startswith("!")]
+        release = names[len(names) // 2]
+        track = f"Releases/{release}/{sorted(os.listdir(releases / release))[0]}"
+    judged = Budget(0.06) if binding == "pyfuse3" and size <= _JUDGED_UP_TO else None
+    took = min(first_look(track) for _ in range(3))
+    yield Figure(
+        "scale", f"stat of one track in a new mount, {size} releases", took, binding=binding, budget=judged
+    )
+    with mounted_library(c, directory, binding, hard_limit=600) as mounted:
+        releases = mounted.path / "Releases"
+        listed = seconds(lambda: [os.stat(releases / name) for name in os.listdir(releases)])
+    yield Figure(
+        "scale", f"Releases listed and stated, per entry, {size} releases", listed / size, binding=binding
+    )
