@@ -7,7 +7,7 @@ and are imported when they are called.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -15,11 +15,14 @@ import click
 from rosecache.config import Config
 from rosecache.database import database_path
 from rosecache.model import RELEASE_TYPES
+from rosecache.query.rows import snapshot
 from rosefs.cli.kinds import KINDS, Kind
 from rosefs.cli.lazy import LazyCommand, LazyGroup
 from rosefs.cli.lookup import find_named
 from rosefs.cli.output import as_json, write_fields, write_json, write_rows
 from rosefs.cli.state import State, pass_state
+from rosefs.rules.errors import RuleSyntaxError
+from rosefs.rules.model import Matcher
 
 FILTER_OPTIONS: Mapping[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "artist": (
@@ -51,24 +54,47 @@ def _json_option() -> click.Option:
     return click.Option(["--json", "json_output"], is_flag=True, help="Write JSON.")
 
 
+def parsed_matcher(ctx: click.Context, _: click.Parameter, text: str | None) -> Matcher | None:
+    """Reads an argument that is a matcher, as its callback. What is wrong with one is a mistake in the command line."""
+    if text is None:
+        return None
+    from rosefs.rules.parsing import parse_matcher  # imports what writes tags, which most listings need not
+
+    try:
+        return parse_matcher(text)
+    except RuleSyntaxError as error:
+        raise click.UsageError(str(error), ctx) from error
+
+
 def _make_list(kind: Kind) -> click.Command:
     @pass_state
-    def run(state: State, /, json_output: bool, **filters: Any) -> None:
+    def run(state: State, /, json_output: bool, matcher: Matcher | None = None, **filters: Any) -> None:
         given = {name: value for name, value in filters.items() if value is not None}
-        entries = kind.entries(cached_config(state), given)
+        entries = _chosen(cached_config(state), kind, matcher, given)
         if json_output:
             write_json([as_json(entry) for entry in entries])
         else:
             write_rows(kind.columns, entries)
 
     chosen = [FILTER_OPTIONS[name] for name in kind.filters]
-    options = [click.Option(names, **settings) for names, settings in chosen]
-    return click.Command(
-        "list",
-        callback=run,
-        params=[*options, _json_option()],
-        help=f"List {kind.plural}: a table on a terminal, else lines of fields divided by tabs.",
-    )
+    params: list[click.Parameter] = [click.Option(names, **settings) for names, settings in chosen]
+    help = f"List {kind.plural}: a table on a terminal, else lines of fields divided by tabs."
+    if kind.matching is not None:
+        params.append(click.Argument(["matcher"], callback=parsed_matcher, required=False))
+        help += f'\n\nMATCHER is tags:pattern, such as "genre:K-Pop"; without one, all {kind.plural} match.'
+    return click.Command("list", callback=run, params=[*params, _json_option()], help=help)
+
+
+def _chosen(c: Config, kind: Kind, matcher: Matcher | None, filters: Mapping[str, Any]) -> Sequence[Any]:
+    """Returns those that match, if there is a matcher, and pass all filters."""
+    if matcher is None or kind.matching is None:
+        return kind.entries(c, filters)
+    with snapshot(c):
+        found = kind.matching(c, matcher)
+        if not filters:
+            return found
+        passing = {entry.id for entry in kind.entries(c, filters)}
+    return [entry for entry in found if entry.id in passing]
 
 
 def _make_show(kind: Kind) -> click.Command:

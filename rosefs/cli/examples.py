@@ -20,7 +20,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "doctor": ("rosefs doctor",),
     "cache update": ("rosefs cache update",),
     "watch": ("rosefs watch ~/Music",),
-    "releases list": ("rosefs releases list --genre K-Pop --new",),
+    "releases list": (
+        "rosefs releases list --genre K-Pop --new",
+        'rosefs releases list "label,edition:blockberry:i"',
+    ),
     "releases show": (f"rosefs releases show {_RELEASE}",),
     "releases import": ('rosefs releases import ~/Downloads/"LOONA - Hash" --move',),
     "releases delete": (f"rosefs releases delete {_RELEASE}",),
@@ -32,7 +35,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         f"rosefs releases extract-covers {_RELEASE}",
     ),
     "releases create-single": (f'rosefs releases create-single {_RELEASE}/"01. Hi High.opus"',),
-    "tracks list": ("rosefs tracks list --artist LOONA --json",),
+    "tracks list": (
+        "rosefs tracks list --artist LOONA --json",
+        "rosefs tracks list 'tracktitle:(live)$:i'",
+    ),
     "tracks show": ('rosefs tracks show "Hi High"',),
     "artists list": ("rosefs artists list",),
     "artists show": ("rosefs artists show LOONA",),

@@ -26,6 +26,8 @@ from rosecache.query.releases import filter_releases, release_logtext
 from rosecache.query.tracks import filter_tracks, get_tracks_of_release, track_logtext
 from rosefs.cli.output import Column
 from rosefs.library.resolve import find_release, find_track, resolve_release, resolve_track
+from rosefs.rules.matching import find_releases, find_tracks
+from rosefs.rules.model import Matcher
 
 Filters = Mapping[str, Any]
 """Arguments of ``filter_releases`` or ``filter_tracks``, without those that were not given."""
@@ -58,6 +60,8 @@ class Kind:
     """What is shown of a single one; the columns of a listing unless given."""
     filters: tuple[str, ...] = ()
     """Options of its listing, by their names in ``browse.FILTER_OPTIONS``."""
+    matching: Callable[[Config, Matcher], Sequence[Any]] | None = None
+    """Finds those that a matcher of the rule language means, if it can mean some."""
     find: Callable[[Config, str], Any | None] = lambda c, text: None
     """Finds one by its id or path."""
     resolve: Callable[[Config, str], Any] | None = None
@@ -150,6 +154,7 @@ _RELEASES = Kind(
     names=lambda release: (release.source_path.name, release_logtext(release), release.releasetitle),
     details=_RELEASE_DETAILS,
     filters=("artist", "genre", "descriptor", "label", "type", "new"),
+    matching=find_releases,
     find=find_release,
     resolve=resolve_release,
     named_by="NAME-OR-ID-OR-PATH",
@@ -163,6 +168,7 @@ _TRACKS = Kind(
     names=lambda track: (track_logtext(track), track.tracktitle),
     details=_TRACK_DETAILS,
     filters=("artist", "genre", "descriptor", "label", "new"),
+    matching=find_tracks,
     find=find_track,
     resolve=resolve_track,
     named_by="NAME-OR-ID-OR-PATH",

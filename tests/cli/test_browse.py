@@ -117,6 +117,45 @@ def test_filters_choose_releases_and_tracks(library: Cli, options: list[str], fo
     assert sorted({track["release"]["releasetitle"] for track in tracks}) == found
 
 
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["releasetitle:Blue"], ["Little Girl Blue"]),
+        (["label:^$"], ["Loose"]),
+        (["trackartist[guest],genre:k:i"], ["Eclipse", "Loose"]),
+        (["parentgenre:^Jazz$"], ["Little Girl Blue"]),
+        (["artist:kim lip"], []),
+        (["artist:kim lip:i", "--label", "BlockBerry"], ["Eclipse"]),
+        (["--not-new", "artist:kim lip:i"], []),
+        (["releasetitle:"], ["Eclipse", "Little Girl Blue", "Loose"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_matchers_choose_releases_and_tracks(library: Cli, arguments: list[str], found: list[str]) -> None:
+    assert titles(library.json("releases", "list", *arguments)) == found
+    tracks = library.json("tracks", "list", *arguments)
+    assert sorted({track["release"]["releasetitle"] for track in tracks}) == found
+
+
+def test_a_matcher_chooses_tracks_by_themselves_and_releases_by_any_of_them(library: Cli) -> None:
+    assert [track["tracktitle"] for track in library.json("tracks", "list", "tracknumber:3")] == ["Track 3"]
+    assert titles(library.json("releases", "list", "tracknumber:3")) == ["Little Girl Blue"]
+
+
+@pytest.mark.parametrize("group", ["releases", "tracks"])
+def test_a_matcher_that_is_none_is_a_usage_error_with_a_caret(rosefs: Cli, group: str) -> None:
+    shown = rosefs(group, "list", "genre,colour:blue", status=2).stderr
+    assert shown.startswith(f"Usage: cli {group} list [OPTIONS] [MATCHER]\n")
+    lines = shown.splitlines()
+    assert "rosefs: error: matcher, column 7: " in lines[-3]
+    assert lines[-2:] == ["    genre,colour:blue", "          ^"]
+
+
+@pytest.mark.parametrize("group", ["artists", "genres", "collages"])
+def test_other_lists_take_no_matcher(rosefs: Cli, group: str) -> None:
+    assert "unexpected extra argument" in rosefs(group, "list", "genre:x", status=2).stderr
+
+
 def test_releases_are_chosen_by_type(library: Cli) -> None:
     assert titles(library.json("releases", "list", "--type", "SINGLE")) == ["Eclipse"]
     assert "'bogus' is not one of 'album'" in library.error("releases", "list", "--type", "bogus", status=2)
