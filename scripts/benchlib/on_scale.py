@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import rosecache
@@ -15,6 +16,8 @@ from rosecache.config import Config
 from rosecache.database import close_connections, connect, transaction
 from rosecache.update.rows import ReleaseRow
 from rosecache.update.store import store_release
+from rosefs.rules.matching import track_ids_of
+from rosefs.rules.model import ALIASES, TAGS, Matcher, Pattern
 from scripts.benchlib.figures import Budget, Figure, seconds, seconds_per_call, times
 from scripts.benchlib.on_cache import calls_for_one
 from scripts.benchlib.workspace import Workspace, say
@@ -24,6 +27,14 @@ from tests.support.rows import release_row, track_row
 TRACKS = 10
 FLAT = 1.3
 """How many times the cost in the smallest library that of one thing may be in any."""
+
+_MATCHERS: Mapping[str, Matcher] = {
+    "a rare title": Matcher(("tracktitle",), Pattern("song 3 of 77", ignore_case=True)),
+    "no artist": Matcher(ALIASES["artist"], Pattern("", at_start=True, at_end=True)),
+    "any tag, two letters in none": Matcher(TAGS, Pattern("zq", ignore_case=True)),
+    "any tag, everything": Matcher(TAGS, Pattern("")),
+}
+"""By what they look for: what an index finds, what none does, and what has to be looked for everywhere."""
 
 _JUDGED_UP_TO = 20_000
 _AT_ONCE = 500
@@ -42,6 +53,9 @@ def scale(workspace: Workspace, bindings: Sequence[str]) -> Iterator[Figure]:
             judged = workspace.sizes[0] < size <= _JUDGED_UP_TO
             plain, budget = (first, times(FLAT)) if size != workspace.sizes[0] else (None, None)
             yield Figure("scale", f"{what}, {size} releases", took, plain, budget=budget if judged else None)
+        for what, matcher in _MATCHERS.items():
+            took = min(seconds(partial(track_ids_of, c, matcher)) for _ in range(3))
+            yield Figure("scale", f"tracks matched, {what}, {size} releases", took)
         used = sum(path.stat().st_size for path in c.cache_dir.rglob("*") if path.is_file())
         yield Figure(
             "scale",
