@@ -28,10 +28,10 @@ class RuleSyntaxError(RosecacheError):
         self.part: Part = part
         self.text = text
         self.column = column
-        self.reason = reason
+        self.reason = "".join(map(_visible, reason))
         shown = "".join(map(_visible, text))
         caret = " " * sum(map(_cells, shown[: column - 1])) + "^"
-        super().__init__(f"{part}, column {column}: {reason}\n    {shown}\n    {caret}")
+        super().__init__(f"{part}, column {column}: {self.reason}\n    {shown}\n    {caret}")
 
 
 class RuleValueError(RosecacheError):
@@ -46,8 +46,8 @@ class RuleValueError(RosecacheError):
     def __init__(self, tag: str, value: str, reason: str) -> None:
         self.tag = tag
         self.value = value
-        self.reason = reason
-        super().__init__(f'{tag} cannot become "{"".join(map(_visible, value))}": {reason}')
+        self.reason = "".join(map(_visible, reason))
+        super().__init__(f'{tag} cannot become "{"".join(map(_visible, value))}": {self.reason}')
 
 
 def _visible(character: str) -> str:

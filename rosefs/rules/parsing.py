@@ -27,7 +27,9 @@ from rosefs.rules.model import (
     ALIASES,
     DERIVED_TAGS,
     LIST_TAGS,
+    RELEASE_TAGS,
     TAGS,
+    TRACK_TAGS,
     Action,
     Add,
     Behavior,
@@ -44,15 +46,21 @@ from rosefs.rules.model import (
 _KINDS = ("replace", "sed", "split", "add", "delete")
 _KINDS_TEXT = "replace:…, sed:…:…, split:…, add:… or delete"
 _MATCHED = "matched"
+_NAMES = (
+    [tag for tag in TRACK_TAGS if "[" not in tag]
+    + [*ALIASES]
+    + [tag for tag in RELEASE_TAGS if "[" not in tag]
+)
 _WITH_ROLES = ("trackartist", "releaseartist")
-_NAMES = [name for name in (*ALIASES, *TAGS) if not name.endswith("]")]
 _NAMES_TEXT = ", ".join(f"{name}[role]" if name in _WITH_ROLES else name for name in _NAMES)
+_LISTS_TEXT = ", ".join(name for name in _NAMES if name in LIST_TAGS - DERIVED_TAGS or name in ALIASES)
 _ARGUMENTS = {
     "replace": "the new value",
     "sed": "a regular expression",
     "split": "the delimiter",
     "add": "the value to add",
 }
+_GROUP_NAME = re.compile(r"\\(?:g<(\D[^>]*)>|.)", re.DOTALL)
 _ESCAPED_ANCHOR = re.compile(r"(\\+)(?=[\^$])")
 _LAST_ANCHOR = re.compile(r"(\\*)\$\Z")
 
@@ -135,6 +143,10 @@ class _Source:
         at += len(written) - len(written.lstrip())
         if name in ALIASES:
             return ALIASES[name]
+        if name in DERIVED_TAGS and self.part == "action":
+            raise self.error(
+                at, f"{name} follows from other tags and can only be matched; expected a tag to change"
+            )
         if name in TAGS:
             return (name,)
         if not name:
@@ -218,7 +230,11 @@ class _Source:
             wrong = replacement_places[error.pos or 0]
             raise self.error(wrong, f"expected a replacement: {error.msg}") from error
         except IndexError as error:
-            raise self.error(middle + 1, f"expected a replacement: {error}") from error
+            names = compiled(Sed(regex, "")).groupindex
+            groups = (found for found in _GROUP_NAME.finditer(replacement) if found[1] is not None)
+            unknown = next((found.start(1) for found in groups if found[1] not in names), 0)
+            wrong = replacement_places[unknown]
+            raise self.error(wrong, f"expected a replacement: {error}") from error
         return Sed(regex, replacement)
 
     def expect_end(self, at: int) -> None:
@@ -252,12 +268,15 @@ def _refuse_impossible(
     """Raises for what a behavior, read at ``at``, cannot do to one of the tags."""
     for tag in tags:
         if tag in DERIVED_TAGS:
-            named = f"{tag} is one of the tags of the matcher, and" if at == 0 else f"{tag}"
-            raise source.error(0, f"{named} can only be matched; name tags that files hold")
+            raise source.error(
+                0,
+                f"the matcher's {tag} follows from other tags and can only be matched; expected tags to change",
+            )
         if isinstance(behavior, Split | Add) and tag not in LIST_TAGS:
-            lists = ", ".join(name for name in _NAMES if name in LIST_TAGS or name.endswith("artist"))
-            verb = f"{behavior.kind} is for tags with several values"
-            raise source.error(at, f"{verb}, and {tag} has one; expected some of {lists}")
+            raise source.error(
+                at,
+                f"{behavior.kind} is for tags that hold several values ({_LISTS_TEXT}), and {tag} holds one",
+            )
         if tag == "new" and isinstance(behavior, Delete):
             raise source.error(at, "new cannot be deleted; expected replace:true or replace:false")
         if isinstance(behavior, Replace | Add):
