@@ -148,6 +148,8 @@ _GENRE_KEYS = """
 SELECT key, (SELECT group_concat(facet_key) FROM release_facets JOIN facets ON facets.key = facet_key
              WHERE release_key = releases.key AND kind = :kind)
 FROM releases
+WHERE key NOT IN (SELECT value FROM json_each(:found)) AND (:any OR key IN
+  (SELECT release_key FROM release_facets WHERE facet_key IN (SELECT value FROM json_each(:genres))))
 """
 
 FIELDS: tuple[str, ...] = (
@@ -250,17 +252,22 @@ def _find_parents(
     c: Config, connection: sqlite3.Connection, names: set[str], test: ValueTest, found: _Found
 ) -> None:
     tree = load_genre_tree(c)
+    passes = functools.cache(test.accepts)
     for name in names & _PARENTS.keys():
         kind = {"kind": _PARENTS[name]}
         genres = {row["key"]: row["value"] for row in fetch(connection, _GENRES, kind)}
-        parents = {parent for genre in genres.values() for parent in tree.parents(genre)}
-        if not any(map(test.accepts, ("", *parents))):
-            continue
+        promising = [key for key, genre in genres.items() if any(map(passes, tree.parents(genre)))]
 
         @functools.cache
         def accepts(keys: str | None, genres: Mapping[int, str] = genres) -> bool:
             """Decides for all releases of the same genres at once."""
             own = [genres[int(key)] for key in keys.split(",")] if keys is not None else []
-            return any(map(test.accepts, tree.parents_of_all(own) or ("",)))
+            return any(map(passes, tree.parents_of_all(own) or ("",)))
 
-        found.releases.update(key for key, keys in fetch(connection, _GENRE_KEYS, kind) if accepts(keys))
+        asked = {
+            **kind,
+            "found": json.dumps(list(found.releases)),
+            "any": passes(""),  # then whatever has no parents passes too
+            "genres": json.dumps(promising),
+        }
+        found.releases.update(key for key, keys in fetch(connection, _GENRE_KEYS, asked) if accepts(keys))
