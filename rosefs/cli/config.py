@@ -9,16 +9,23 @@ from pathlib import Path
 import click
 
 from rosecache.datafiles import write_atomically
-from rosefs.cli.lazy import LazyGroup
+from rosefs.cli.lazy import LazyCommand, LazyGroup
 from rosefs.cli.output import one_line
 from rosefs.cli.settings_check import check_settings
 from rosefs.cli.state import State, pass_state
 from rosefs.cli.systemd import unit
 
 
-@click.group(cls=LazyGroup)
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "preview-templates": LazyCommand(
+            "rosefs.cli.preview", "preview_templates", "Show what the name templates make of releases."
+        )
+    },
+)
 def config() -> None:
-    """Start a configuration file, check one, or print a systemd unit."""
+    """Start, check and try out a configuration file, or print a systemd unit."""
 
 
 @config.command()

@@ -71,6 +71,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "undo": ("rosefs undo", "rosefs undo 66ceaea58fac"),
     "config init": ("rosefs config init",),
     "config check": ("rosefs config check",),
+    "config preview-templates": (
+        "rosefs config preview-templates",
+        'rosefs config preview-templates "LOONA - 2018. Hash"',
+    ),
     "config systemd": ("rosefs config systemd > ~/.config/systemd/user/rosefs.service",),
 }
 

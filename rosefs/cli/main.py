@@ -39,7 +39,7 @@ COMMANDS = {
     "playlists": LazyCommand("rosefs.cli.browse", "COMMANDS", "List, show and change playlists."),
     "history": LazyCommand("rosefs.cli.history", "history", "List the edits that were made."),
     "undo": LazyCommand("rosefs.cli.history", "undo_", "Take an edit back."),
-    "config": LazyCommand("rosefs.cli.config", "config", "Start or check a configuration file; print a systemd unit."),
+    "config": LazyCommand("rosefs.cli.config", "config", "Start, check and try out a configuration file."),
 }  # fmt: skip
 
 

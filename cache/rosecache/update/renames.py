@@ -85,9 +85,7 @@ def _directory(c: Config, row: ReleaseRow) -> bytes:
 def _rename_directory(c: Config, renamed: Renamed) -> None:
     source = os.fsencode(c.music_source_dir)
     old = renamed.row.directory
-    wanted = safe_name(_templates(c)[0].render(_release(c, renamed.row)), max_bytes=c.max_filename_bytes)
-    if wanted.startswith("."):
-        wanted = "_" + wanted[1:]  # a hidden directory, or one that counts as in progress, would be lost
+    wanted = source_name(c, _templates(c)[0], _release(c, renamed.row))
     taken = _Taken(source, old, reserved_names(c))
     new = os.fsencode(distinct_name(wanted, taken, extensions=False, max_bytes=c.max_filename_bytes))
     if new == old:
@@ -183,12 +181,8 @@ def _wanted_paths(c: Config, row: ReleaseRow) -> dict[bytes, bytes]:
     template = _templates(c)[1]
     wanted: dict[str, list[tuple[str, TrackRow]]] = {}
     for track in row.tracks:
-        segments = template.render_segments(_track(c, row, track, release))
-        extension = os.path.splitext(os.fsdecode(track.path))[1]
-        parents = [safe_name(segment, max_bytes=c.max_filename_bytes) for segment in segments[:-1]]
-        name = safe_name(segments[-1], max_bytes=c.max_filename_bytes, extension=extension)
-        visible = ["_" + part[1:] if part.startswith(".") else part for part in (*parents, name)]
-        wanted.setdefault("/".join(visible[:-1]), []).append((visible[-1], track))
+        *parents, name = source_parts(c, template, _track(c, row, track, release))
+        wanted.setdefault("/".join(parents), []).append((name, track))
     paths = {}
     for parent, entries in wanted.items():
         names = distinct_names(
@@ -197,6 +191,27 @@ def _wanted_paths(c: Config, row: ReleaseRow) -> dict[bytes, bytes]:
         for name, (_, track) in zip(names, entries, strict=True):
             paths[track.path] = os.fsencode(f"{parent}/{name}" if parent else name)
     return paths
+
+
+def source_name(c: Config, template: NameTemplate, release: Release) -> str:
+    """Returns what a release's directory should be called. Raises TemplateError."""
+    return _visible(safe_name(template.render(release), max_bytes=c.max_filename_bytes))
+
+
+def source_parts(c: Config, template: NameTemplate, track: Track) -> list[str]:
+    """Returns what a track should be called below its release: directories, then a name. Raises TemplateError."""
+    *parents, stem = template.render_segments(track)
+    extension = os.path.splitext(track.source_path.name)[1]
+    names = [safe_name(parent, max_bytes=c.max_filename_bytes) for parent in parents]
+    return [
+        *map(_visible, names),
+        _visible(safe_name(stem, max_bytes=c.max_filename_bytes, extension=extension)),
+    ]
+
+
+def _visible(name: str) -> str:
+    """Returns a name for what would be lost if it were hidden, or counted as in progress."""
+    return "_" + name[1:] if name.startswith(".") else name
 
 
 def _move_track(directory: bytes, renamed: Renamed, old: bytes, new: bytes) -> None:
