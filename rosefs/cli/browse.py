@@ -163,6 +163,7 @@ def cached_config(state: State) -> Config:
 _RELEASES, _LISTS = "rosefs.cli.edit_releases", "rosefs.cli.edit_lists"
 _EDITS: Mapping[str, Mapping[str, LazyCommand]] = {
     "releases": {
+        "edit": LazyCommand("rosefs.cli.edit_release_text", "edit", "Edit the tags of a release in an editor."),
         "import": LazyCommand(_RELEASES, "import_", "Make directories releases of the library."),
         "delete": LazyCommand(_RELEASES, "delete", "Put releases into the trash."),
         "toggle-new": LazyCommand(_RELEASES, "toggle_new_", "Mark releases as new, or as not new."),

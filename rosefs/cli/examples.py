@@ -25,6 +25,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         'rosefs releases list "label,edition:blockberry:i"',
     ),
     "releases show": (f"rosefs releases show {_RELEASE}",),
+    "releases edit": (f"rosefs releases edit {_RELEASE}",),
     "releases import": ('rosefs releases import ~/Downloads/"LOONA - Hash" --move',),
     "releases delete": (f"rosefs releases delete {_RELEASE}",),
     "releases toggle-new": ('rosefs releases toggle-new ~/mnt/"Releases - New"/"{NEW} LOONA"*',),

@@ -6,6 +6,8 @@ What the system itself refuses (a full disk, a missing permission) stays an ``OS
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rosecache.errors import RosecacheError
@@ -57,6 +59,37 @@ class EditTextError(LibraryError):
         self.number = number
         self.line = line
         super().__init__(f"line {number}, {line!r}: {reason}; nothing was changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in the text of a release.
+
+    Attributes:
+        key: The key that it is about, with dots; empty if it is about the text.
+        line: The line of the text, from 1; None if it is about none.
+        reason: What is wrong.
+    """
+
+    key: str
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}" if self.line is not None else ""
+        return ": ".join(part for part in (", ".join(filter(None, (where, self.key))), self.reason) if part)
+
+
+class ReleaseTextError(LibraryError):
+    """The edited text of a release cannot be carried out; nothing was changed.
+
+    Attributes:
+        mistakes: Everything that is wrong with it.
+    """
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("; ".join(map(str, mistakes)))
 
 
 class ExportError(LibraryError):

@@ -1,0 +1,84 @@
+"""Texts that users are editing: kept in the state directory until they are done, whatever happens meanwhile.
+
+Beside each is what it is compared with. Nothing here reads what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from uuid6 import uuid7
+
+from rosecache.datafiles import write_atomically
+from rosefs.library.errors import NotFoundError
+
+_SUFFIX, _BASE = ".toml", ".base"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptText:
+    """A text that is being edited, by the path of its file."""
+
+    path: Path
+
+    @classmethod
+    def make(cls, state_dir: Path, release_id: str, text: str) -> KeptText:
+        """Makes a file of a text that nothing was changed in yet. Raises OSError."""
+        directory = state_dir / "texts"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = cls(directory / f"{release_id}.{uuid7().hex[-12:]}{_SUFFIX}")
+        kept.write_base(text)
+        kept.write(text)
+        return kept
+
+    @classmethod
+    def find(cls, path: Path) -> KeptText:
+        """Returns the text of a file. Raises NotFoundError."""
+        kept = cls(path.absolute())
+        for each in (kept.path, kept._base):
+            if not each.is_file():
+                raise NotFoundError(
+                    f"{each} is missing: --resume takes a file that an earlier edit left, and the one beside it"
+                )
+        return kept
+
+    @classmethod
+    def left(cls, state_dir: Path, release_id: str) -> Iterator[KeptText]:
+        """Yields the texts of a release that somebody has changed, and that are not done."""
+        for path in sorted((state_dir / "texts").glob(f"{release_id}.*{_SUFFIX}")):
+            kept = cls(path)
+            if kept._base.is_file() and kept.is_changed():
+                yield kept
+
+    @property
+    def _base(self) -> Path:
+        return self.path.with_suffix(_BASE)
+
+    def read(self) -> bytes:
+        return self.path.read_bytes()
+
+    def write(self, text: str) -> None:
+        """Replaces the text. Raises OSError, and leaves the old one."""
+        write_atomically(self.path, text.encode())
+
+    def read_base(self) -> str:
+        return self._base.read_text(encoding="utf-8")
+
+    def write_base(self, text: str) -> None:
+        write_atomically(self._base, text.encode())
+
+    def is_changed(self) -> bool:
+        """Says whether anybody has written anything; yes, if that cannot be found out."""
+        try:
+            return self.read() != self._base.read_bytes()
+        except FileNotFoundError:
+            return self._base.is_file() and self.path.is_file()
+        except OSError:
+            return True
+
+    def remove(self) -> None:
+        """Removes it. Raises OSError."""
+        self.path.unlink(missing_ok=True)
+        self._base.unlink(missing_ok=True)
