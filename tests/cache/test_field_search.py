@@ -132,6 +132,17 @@ def test_a_parent_genre_that_is_a_genre_of_the_release_too_is_no_parent(c: Confi
     assert release_ids_with(c, ["parentgenre"], equal("Electronic Dance Music")) == {"r"}
 
 
+def test_a_parent_genre_is_found_by_way_of_each_of_its_children(c: Config) -> None:
+    for genre in ("Deep House", "Acid House", "Cool Jazz"):
+        store(c, release_row(genre, genres=[genre], tracks=[track_row(f"{genre} track")]))
+    assert release_ids_with(c, ["parentgenre"], equal("House")) == {"Deep House", "Acid House"}
+    assert release_ids_with(c, ["parentgenre"], ValueTest(lambda value: value in ("House", "Jazz"))) == {
+        "Deep House",
+        "Acid House",
+        "Cool Jazz",
+    }
+
+
 def test_aliases_are_not_searched(library: Config) -> None:
     c = msgspec.structs.replace(library, artist_aliases=(ArtistAlias("Collective", ("Nina", "Sigur Rós")),))
     artists = [field for field in FIELDS if "artist[" in field]
