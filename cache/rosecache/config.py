@@ -185,7 +185,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(error.strerror or str(error), path=path) from error
     except UnicodeDecodeError as error:
         raise ConfigError("the file is not UTF-8 text", path=path) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
         raise ConfigError(f"not valid TOML: {error}", path=path) from error
 
 

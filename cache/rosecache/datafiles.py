@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,12 @@ from rosecache.temporary import TEMPORARY_PREFIX, claim, make_temporary
 _TEMPORARY = TEMPORARY_PREFIX + "toml."
 
 _DATAFILE = re.compile(rb"\.rose\.([0-9a-fA-F-]{32,36})\.toml")
+
+_MOST_BYTES = 8 * 2**20
+"""Of a list; one of fifty thousand tracks has fewer."""
+
+_MOST_BYTES_OF_RELEASE = 2**20
+_MOST_DOTS = 255
 
 ListKey = Literal["releases", "tracks"]
 """The name of the array in a collage, and in a playlist."""
@@ -101,13 +108,13 @@ def read_release_datafile(path: Path) -> ReleaseDatafile:
         InvalidDatafileError: It is not TOML, or a value has the wrong type.
         OSError: It cannot be read.
     """
-    values = _parse(path, read_text(path))
+    values = _parse(path, read_text(path, most=_MOST_BYTES_OF_RELEASE))
     new, added_at, tracks = values.get("new"), values.get("added_at"), values.get("tracks", {})
     if new is not None and not isinstance(new, bool):
-        raise InvalidDatafileError(path, f"new: expected true or false, not {new!r}")
+        raise InvalidDatafileError(path, f"new: expected true or false, not {_kind(new)}")
     if added_at is not None and not isinstance(added_at, str):
         if not hasattr(added_at, "isoformat"):
-            raise InvalidDatafileError(path, f"added_at: expected a date and time, not {added_at!r}")
+            raise InvalidDatafileError(path, f"added_at: expected a date and time, not {_kind(added_at)}")
         added_at = added_at.isoformat()
     if not isinstance(tracks, dict) or not all(isinstance(value, str) for value in tracks.values()):
         raise InvalidDatafileError(path, "tracks: expected a table of ids by path")
@@ -229,8 +236,14 @@ def edited(path: Path, text: str, edit: Callable[[Any], None]) -> str:
     return edited
 
 
-def read_text(path: Path) -> str:
-    """Reads a TOML file. Raises InvalidDatafileError if it is not UTF-8, or OSError."""
+def read_text(path: Path, *, most: int = _MOST_BYTES) -> str:
+    """Reads a TOML file. Raises InvalidDatafileError if it is not UTF-8 or has more bytes than that, or OSError."""
+    # Looked at first, since opening a named pipe would wait for somebody to write into it.
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidDatafileError(path, "not a regular file")
+    if status.st_size > most:
+        raise InvalidDatafileError(path, f"larger than {most // 2**20} MiB")
     try:
         # newline="" keeps the line ends that the file has
         with open(path, encoding="utf-8", newline="") as file:
@@ -240,7 +253,17 @@ def read_text(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
+    # Each part of a dotted key takes as much memory as all parts before it.
+    if any(line.count(".") > _MOST_DOTS for line in text.split("\n")):
+        raise InvalidDatafileError(path, f"a line with more than {_MOST_DOTS} dots")
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
         raise InvalidDatafileError(path, f"not valid TOML: {error}") from error
+
+
+def _kind(value: object) -> str:
+    """Returns what a value is, which may be longer than anybody wants to read."""
+    return {bool: "true or false", int: "a number", float: "a number", str: "text", list: "an array"}.get(
+        type(value), "a table" if isinstance(value, dict) else "a date or a time"
+    )

@@ -14,6 +14,8 @@ import re
 import unicodedata
 from collections.abc import Container, Iterable
 
+from rosecache.composing import compose
+
 _FORBIDDEN = r':?<>\\*|"/\x00-\x1f\x7f-\x9f\ud800-\udfff'
 _FORBIDDEN_CHARACTER = re.compile(f"[{_FORBIDDEN}]")
 
@@ -114,7 +116,7 @@ def distinct_names(
 
 
 def _clean(text: str) -> str:
-    folded = " ".join(unicodedata.normalize("NFC", text).split())
+    folded = " ".join(compose(text).split())
     return _FORBIDDEN_CHARACTER.sub("_", folded)
 
 

@@ -6,6 +6,7 @@ broken.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -62,12 +63,12 @@ def write_audio(path: Path) -> bool:
         copy = directory / path.name
         shutil.copyfile(path, copy)
         written = not write_ids(directory, [IdWrite(copy, *IDS)])
-        before = copy.read_bytes()
-        assert (read_ids(copy) == IDS) if written else (before == path.read_bytes())
+        before = _digest(copy)
+        assert (read_ids(copy) == IDS) if written else (before == _digest(path))
         try:
             write_tags(copy, TagChanges(tracktitle="Another title"))
         except TagWriteError:
-            assert copy.read_bytes() == before
+            assert _digest(copy) == before
             written = False
         else:
             assert read_tags(copy).tracktitle == "Another title"
@@ -75,6 +76,11 @@ def write_audio(path: Path) -> bool:
         return written
     finally:
         shutil.rmtree(directory)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").digest()
 
 
 def artist_field(text: str) -> None:
@@ -131,8 +137,8 @@ def member_list(path: Path, key: ListKey) -> str | None:
     problem = None
     try:
         new = [Member(member.id, "New", not member.missing) for member in read_members(path, key)]
-        assert update_members(path, key, new)
-        assert read_members(path, key) == new
+        assert not new or update_members(path, key, new)
+        assert not new or read_members(path, key) == new
     except InvalidDatafileError as error:
         assert path.read_bytes() == before
         problem = error.reason

@@ -7,12 +7,12 @@ be read back as it was meant is refused before anything is written. This module 
 from __future__ import annotations
 
 import dataclasses
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from rosecache.composing import compose
 from rosecache.model import RELEASE_TYPES, Artist, ArtistMapping, PartialDate
 from rosecache.tags.artists import format_artist_field, parse_artist_field
 from rosecache.tags.fields import Container, clean, split, split_genres
@@ -189,7 +189,7 @@ def _with_parents(wish: Wish, parent_genres: ParentGenres) -> Wish:
 
 def _text(value: str | None) -> str | None:
     """Returns the text as reading cleans it; None if nothing is left."""
-    stripped = unicodedata.normalize("NFC", (value or "").strip())
+    stripped = compose((value or "").strip())
     if clean(stripped) != stripped:
         raise ValueError(f"{value!r} holds a character that is no text")
     return stripped or None

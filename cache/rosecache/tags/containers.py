@@ -13,6 +13,7 @@ from typing import BinaryIO
 from rosecache.tags import flac_writing, id3, id3_writing, mp4, mp4_writing, ogg_writing, vorbis
 from rosecache.tags.fields import Texts
 from rosecache.tags.patches import Patch
+from rosecache.tags.sparing import sparing
 from rosecache.tags.values import RawTags
 
 
@@ -29,12 +30,12 @@ class Kind:
     """Takes the file and what to write; returns the patches, none if nothing changes. Raises PlanError."""
 
 
-MP3 = Kind("MP3", id3.read, id3.others, id3_writing.plan)
-MP4 = Kind("MP4", mp4.read, mp4.others, mp4_writing.plan)
-FLAC = Kind("FLAC", vorbis.read_flac, vorbis.others, flac_writing.plan)
-OGG_VORBIS = Kind("Ogg Vorbis", vorbis.read_ogg_vorbis, vorbis.others, ogg_writing.plan_vorbis)
-OGG_OPUS = Kind("Ogg Opus", vorbis.read_ogg_opus, vorbis.others, ogg_writing.plan_opus)
-OGG_FLAC = Kind("Ogg FLAC", vorbis.read_ogg_flac, vorbis.others, ogg_writing.plan_flac)
+MP3 = Kind("MP3", sparing(id3.read), id3.others, id3_writing.plan)
+MP4 = Kind("MP4", sparing(mp4.read), mp4.others, mp4_writing.plan)
+FLAC = Kind("FLAC", sparing(vorbis.read_flac), vorbis.others, flac_writing.plan)
+OGG_VORBIS = Kind("Ogg Vorbis", sparing(vorbis.read_ogg_vorbis), vorbis.others, ogg_writing.plan_vorbis)
+OGG_OPUS = Kind("Ogg Opus", sparing(vorbis.read_ogg_opus), vorbis.others, ogg_writing.plan_opus)
+OGG_FLAC = Kind("Ogg FLAC", sparing(vorbis.read_ogg_flac), vorbis.others, ogg_writing.plan_flac)
 
 BY_SUFFIX: Mapping[str, tuple[Kind, ...]] = {
     ".mp3": (MP3,),

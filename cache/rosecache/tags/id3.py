@@ -7,13 +7,14 @@ drops dates that it cannot merge. Nothing is ever written through mutagen.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, BinaryIO
 
-from mutagen.id3 import ID3, ID3NoHeaderError
+from mutagen.id3 import ID3NoHeaderError
 from mutagen.mp3 import MP3
 
 from rosecache.tags.fields import FIELDS
+from rosecache.tags.id3_limits import TextTags, WholeTags
 from rosecache.tags.values import RawTags, length_of
 
 _TEXT_FRAMES = {name for names in FIELDS.values() for name in names.id3 if ":" not in name} | {"TDAT"}
@@ -21,9 +22,17 @@ _YEAR = re.compile(r"\s*\d{4}\s*")
 _DAY_MONTH = re.compile(r"\s*(\d\d)(\d\d)\s*")
 
 
+class _MP3(MP3):
+    ID3 = TextTags
+
+
+_read: Callable[..., MP3] = _MP3
+_read_all: Callable[..., Any] = WholeTags
+
+
 def read(file: BinaryIO) -> RawTags:
     """Reads an MP3 file. Raises what mutagen raises, and ValueError if it is hardly MPEG audio."""
-    audio = MP3(file, translate=False)
+    audio = _read(file, translate=False)
     values: dict[str, list[str]] = {}
     # Mutagen's frames get their attributes at run time, so no type checker knows them.
     frames: Iterable[Any] = audio.tags.values() if audio.tags is not None else ()
@@ -51,7 +60,7 @@ def others(file: BinaryIO, names: Set[str]) -> Mapping[str, str]:
     Involved people are left out too: :func:`read` returns each of them.
     """
     try:
-        tags = ID3(file, translate=False)
+        tags = _read_all(file, translate=False)
     except ID3NoHeaderError:
         return {}
     found = {

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from mutagen.mp4 import MP4, AtomDataType, MP4FreeForm
 
+from rosecache.tags.sparing import MOST_TEXT, TooMuchError
 from rosecache.tags.values import RawTags, length_of
 
 
@@ -26,6 +27,8 @@ def read(file: BinaryIO) -> RawTags:
             values.setdefault(key.upper(), []).extend(map(_text, found))
         elif isinstance(found, list) and key[0] in "\xa9a":
             values[key.upper()] = [text for text in found if isinstance(text, str)]
+    if sum(len(text) for found in values.values() for text in found) > MOST_TEXT:
+        raise TooMuchError(f"its tags hold more than {MOST_TEXT // 2**20} MiB of text")
     return RawTags("mp4", values, length_of(audio))
 
 

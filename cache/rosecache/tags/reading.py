@@ -41,24 +41,6 @@ BROKEN_FILE_ERRORS: tuple[type[Exception], ...] = (
 
 T = TypeVar("T")
 
-_BUFFER_SIZE = 16 * 1024
-
-
-class _BoundedReader(io.BufferedReader):
-    """A file that never hands out, nor makes room for, more than it holds, however much is asked for.
-
-    A broken file can claim a tag of 4 GiB, and an ordinary read would allocate that before it looks.
-    """
-
-    def __init__(self, raw: io.FileIO, size: int) -> None:
-        super().__init__(raw, _BUFFER_SIZE)
-        self._size = size
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _BUFFER_SIZE:
-            size = max(0, min(size, self._size - self.tell()))
-        return super().read(size)
-
 
 def read_tags(path: Path) -> AudioTags:
     """Reads all tags of an audio file that the table of fields names.
@@ -88,7 +70,7 @@ def read_with(path: Path, read: Callable[[Kind, BinaryIO], T]) -> T:
         raise UnreadableAudioError(path, "not a regular file")
     if status.st_size == 0:
         raise UnreadableAudioError(path, "the file is empty")
-    with _BoundedReader(io.FileIO(path), status.st_size) as file:
+    with io.BufferedReader(io.FileIO(path)) as file:
         try:
             return read(kind_of(path.suffix, file), file)
         except BROKEN_FILE_ERRORS as error:

@@ -1,0 +1,73 @@
+"""Reading a file for its tags without giving it more memory and time than any music file needs.
+
+A broken or hostile file can claim sizes beyond all memory, hold tags of hundreds of megabytes, or consist of
+a million pieces. It is refused as soon as that shows. Nothing here knows a format.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from typing import BinaryIO, TypeVar, cast
+
+T = TypeVar("T")
+
+MOST_BYTES = 40 * 2**20
+"""What a reader may be given of one file. Tags are all text and pictures; the audio behind them is never read."""
+
+MOST_TEXT = 16 * 2**20
+"""Of these, what may be text that is shown as a value: bytes."""
+
+_MOST_READS = 120_000
+"""How often a reader may ask for something: a piece of a file takes one or two questions, and some microseconds."""
+
+_SMALL = 16 * 1024
+
+
+class TooMuchError(ValueError):
+    """A file's tags are beyond what is read."""
+
+
+class _SparingFile(io.BufferedIOBase):
+    """A file that never makes room for more than it holds, and says so when too much of it is asked for."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+        self._bytes = MOST_BYTES
+        self._reads = _MOST_READS
+        file.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0 or size > _SMALL:
+            left = max(0, self._size - self._file.tell())
+            size = left if size is None or size < 0 else min(size, left)
+        self._bytes -= size
+        self._reads -= 1
+        if self._bytes < 0:
+            raise TooMuchError(f"its tags are larger than {MOST_BYTES // 2**20} MiB")
+        if self._reads < 0:
+            raise TooMuchError("its tags consist of too many pieces")
+        return self._file.read(size)
+
+
+def sparing(read: Callable[[BinaryIO], T]) -> Callable[[BinaryIO], T]:
+    """Makes a reader of files one that raises TooMuchError where it would take too much of a file."""
+
+    def read_sparingly(file: BinaryIO) -> T:
+        return read(cast(BinaryIO, _SparingFile(file)))
+
+    return read_sparingly

@@ -1,0 +1,80 @@
+"""Tags that are far too much, and files damaged by chance: computing and memory stay small, and the reason is told.
+
+Each file is read and written by a process of its own, which is measured. The long form is ``scripts/torture``.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rosecache.composing import compose
+from rosecache.tags import read_tags
+from tests.support import targets
+from tests.support.audio import FORMATS, PICTURE
+from tests.support.breaking import HEAVY, audio_with, mutated
+from tests.support.probing import MOST_SECONDS_TO_WRITE, Probe
+from tests.support.variants import KINDS, VARIANTS, id3_frame, id3_tag, with_id3
+
+
+@pytest.fixture(scope="module")
+def probe() -> Iterator[Probe]:
+    with Probe() as running:
+        yield running
+
+
+@pytest.mark.parametrize("kind", HEAVY)
+@pytest.mark.parametrize("format", FORMATS)
+def test_tags_that_are_far_too_much(format: str, kind: str, probe: Probe, tmp_path: Path) -> None:
+    path = tmp_path / f"01.{format}"
+    path.write_bytes(audio_with(format, HEAVY[kind](2**24 - 4096 if format == "flac" else 2**28 - 4096)))
+    assert probe.measure(targets.read_audio, path).complaints() == []
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_is_refused_is_refused_to_writers_too(format: str, probe: Probe, tmp_path: Path) -> None:
+    path = tmp_path / f"01.{format}"
+    path.write_bytes(audio_with(format, HEAVY["200,000 fields"](2**24 - 4096)))
+    measured = probe.measure(targets.write_audio, path)
+    assert measured.complaints(seconds=MOST_SECONDS_TO_WRITE) == []
+    assert measured.result is False
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_ten_thousand_artists_are_read(format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"01.{format}"
+    path.write_bytes(audio_with(format, HEAVY["ten thousand artists"](2**24)))
+    assert len(read_tags(path).trackartists.main) == 10_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_damaged_by_chance(kind: str, probe: Probe, tmp_path: Path) -> None:
+    path = VARIANTS[kind](tmp_path)
+    whole = path.read_bytes()
+    chance = random.Random(kind)
+    for number in range(25):
+        path.write_bytes(mutated(whole, chance))
+        assert probe.measure(targets.read_audio, path).complaints() == [], number
+        written = probe.measure(targets.write_audio, path)
+        assert written.complaints(seconds=MOST_SECONDS_TO_WRITE) == [], number
+
+
+def test_a_tag_of_many_chapters_and_pictures_is_read(probe: Probe, tmp_path: Path) -> None:
+    picture = id3_frame(4, b"APIC", b"\0image/png\0\3\0" + PICTURE + bytes(80_000))
+    frames = b"".join(id3_frame(4, b"PRIV", b"%d\0" % number) + picture for number in range(300))
+    path = with_id3(
+        tmp_path, id3_tag(4, id3_frame(4, b"TIT2", b"\0Front") + frames + id3_frame(4, b"TALB", b"\0Back"))
+    )
+    tags = read_tags(path)
+    assert (tags.tracktitle, tags.releasetitle) == ("Front", "Back")
+    measured = probe.measure(targets.read_audio, path)
+    assert measured.complaints() == []
+
+
+def test_marks_on_a_letter_are_composed_and_a_million_of_them_take_no_age(probe: Probe) -> None:
+    assert compose("e\u0301" * 5000) == "é" * 5000
+    assert compose("x" * 1023 + "e\u0301") == "x" * 1023 + "é"
+    assert probe.measure(compose, "a" + "\u0301\u0316" * 300_000).complaints() == []
