@@ -177,6 +177,16 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
 
+    def remove_stumps(self) -> None:
+        """Removes files of edits that were killed before their first line was whole. Raises OSError.
+
+        Nothing had been done then. The caller holds the lock ``undo``.
+        """
+        for identifier in self.abandoned():
+            with suppress(FileNotFoundError), open(self.directory / f"{identifier}{SUFFIX}", "rb") as file:
+                if _try_claim(file.fileno()) and not file.readline().endswith(b"\n"):
+                    remove_entry(self.directory, identifier)
+
     def _is_whole(self, identifier: str) -> bool:
         try:
             with open(self.directory / f"{identifier}{SUFFIX}", "rb", buffering=0) as file:

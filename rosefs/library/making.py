@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rosecache.tags.journal import flush_directory
-from rosecache.temporary import claim
+from rosecache.temporary import create_claimed
 from rosefs.library.errors import JournalError
 from rosefs.library.files import CHUNK, times_below
 from rosefs.library.hands import Hands, take_back
@@ -27,6 +27,7 @@ from rosefs.library.steps import (
     Step,
     directories_of,
     encode_line,
+    names_of,
     was_done,
     without_detours,
 )
@@ -107,13 +108,12 @@ class Edit(Hands):
         if self._broken:
             raise JournalError("the journal could not be written before; the edit cannot go on")
         try:
-            if self._descriptor is None:
-                self._descriptor = self._open()
+            descriptor = self._opened()
             data = encode_line(line)
             self.size += len(data)
             while data:
-                data = data[os.write(self._descriptor, data) :]
-            os.fsync(self._descriptor)
+                data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
         except OSError as error:
             self._broken = True
             raise JournalError(
@@ -125,14 +125,15 @@ class Edit(Hands):
     def path(self) -> Path:
         return self._directory / f"{self.id}{SUFFIX}"
 
-    def _open(self) -> int:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(self.path, flags, 0o600)
-        claim(descriptor)
-        os.write(descriptor, encode_line(self._header))
-        flush_directory(self._directory)
-        return descriptor
+    def _opened(self) -> int:
+        if self._descriptor is None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            while (descriptor := create_claimed(self.path, 0o600)) is None:
+                pass
+            self._descriptor = descriptor
+            os.write(descriptor, encode_line(self._header))
+            flush_directory(self._directory)
+        return self._descriptor
 
     def _keep_old(self, path: Path, spans: Sequence[tuple[int, int]]) -> tuple[bytes, str | None]:
         total = sum(end - start for start, end in spans)
@@ -140,10 +141,10 @@ class Edit(Hands):
             kept = _chunks(file.fileno(), spans)
             if total <= _LONGEST_IN_LINE:
                 return b"".join(kept), None
+            self._opened()  # so that what is kept belongs to something, whatever happens
             self._kept += 1
             self.size += total
             name = f"{self.id}.{self._kept}{OLD_SUFFIX}"
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             with open(os.open(self._directory / name, flags, 0o600), "wb") as target:
                 for data in kept:
@@ -160,11 +161,18 @@ class Edit(Hands):
         """Notes that everything is done."""
         self._settle()
         if self._steps:
+            self._flush_names()
             for path in directories_of(self._steps):
                 self._write(Found(path=path, times=times_below(path)))
             self._write(Done())
         elif self._descriptor is not None:
             remove_entry(self._directory, self.id)  # every step failed, and somebody did something else
+
+    def _flush_names(self) -> None:
+        """Has the names that were given and taken outlive a power cut, before it is noted that all is done."""
+        for directory in sorted({path.parent for step in self._steps for path in names_of(step)}):
+            with suppress(FileNotFoundError):
+                flush_directory(directory)
 
     def take_back(self) -> None:
         """Undoes all steps, and forgets the edit. Raises what the first step raises that cannot be undone."""

@@ -171,6 +171,13 @@ def paths_of(step: Step) -> tuple[Path, ...]:
             return (step.path,)
 
 
+def names_of(step: Step) -> tuple[Path, ...]:
+    """Returns the paths at which a step made or removed something, those in the trash too."""
+    if isinstance(step, Trashed | Restored):
+        return (step.at.original, step.at.files_path, step.at.info_path)
+    return paths_of(step)
+
+
 def directories_of(steps: Iterable[Step]) -> list[Path]:
     """Returns the directories that steps made, moved or adopted, and that are there."""
     paths = [

@@ -60,7 +60,7 @@ def trash(
     Args:
         path: What to delete. A link is itself deleted, not what it leads to.
         original: Where it is to come back to, on the same volume, if not to where it is.
-        announce: Told where the thing will be, before each attempt to move it there.
+        announce: Told where the thing will be, before each attempt, and before anything is in the trash.
         clock: The time, in seconds since the epoch.
 
     Raises:
@@ -75,11 +75,11 @@ def trash(
             raise TrashError(path, "a file system is mounted here; unmount it first", errno.EBUSY)
         for place in _places(path, status, tried):
             try:
-                reserved = _reserve(place, home, clock())
+                reserved = _reserve(place, home, clock(), announce)
             except OSError as error:
                 tried.append(f"{place.directory}: {error.strerror}")
                 continue
-            if _move(path, reserved, announce):
+            if _move(path, reserved):
                 return reserved
             tried.append(f"{place.directory}: is on another volume")
     except OSError as error:
@@ -134,11 +134,10 @@ def problem_of(trashed: Trashed) -> str | None:
     return None if info == trashed.info else f"is no longer in the trash, at {trashed.files_path}"
 
 
-def _move(path: Path, reserved: Trashed, announce: Callable[[Trashed], None]) -> bool:
+def _move(path: Path, reserved: Trashed) -> bool:
     """Carries out a deletion. Returns False, with the reservation undone, if the trash is on another volume."""
     moved = False
     try:
-        announce(reserved)
         rename_new(path, reserved.files_path)
         moved = True
     except OSError as error:
@@ -243,8 +242,8 @@ def _make_own(directory: Path) -> None:
 # What -------------------------------------------------------------------------------------------------------
 
 
-def _reserve(place: _Place, path: Path, now: float) -> Trashed:
-    """Takes a name in a trash by making its info file. Raises OSError, and leaves nothing."""
+def _reserve(place: _Place, path: Path, now: float, announce: Callable[[Trashed], None]) -> Trashed:
+    """Takes a name in a trash by making its info file, which is announced. Raises OSError, and leaves nothing."""
     files, infos = place.directory / "files", place.directory / "info"
     for directory in (files, infos):
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -252,23 +251,33 @@ def _reserve(place: _Place, path: Path, now: float) -> Trashed:
     deleted = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now))
     info = f"[Trash Info]\nPath={quote(os.fsencode(shown))}\nDeletionDate={deleted}\n"
     for name in _names(path.name):
-        info_path = infos / f"{name}{_SUFFIX}"
-        try:
-            descriptor = os.open(info_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
+        trashed = Trashed(path, files / name, infos / f"{name}{_SUFFIX}", info)
+        if os.path.lexists(trashed.info_path) or os.path.lexists(trashed.files_path):
             continue
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(info.encode())
-                file.flush()
-                os.fsync(descriptor)
-            if not os.path.lexists(files / name):
-                return Trashed(path, files / name, info_path, info)
-        except BaseException:
-            info_path.unlink(missing_ok=True)
-            raise
-        info_path.unlink()  # the name is taken by a file that lost its info
+        announce(trashed)
+        if _make_info(trashed):
+            return trashed
     raise AssertionError("names never end")
+
+
+def _make_info(trashed: Trashed) -> bool:
+    """Makes an info file. Returns False if its name was taken meanwhile, by it or by a file that lost its own."""
+    try:
+        descriptor = os.open(trashed.info_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return False
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(trashed.info.encode())
+            file.flush()
+            os.fsync(descriptor)
+        if not os.path.lexists(trashed.files_path):
+            return True
+    except BaseException:
+        trashed.info_path.unlink(missing_ok=True)
+        raise
+    trashed.info_path.unlink()
+    return False
 
 
 def _names(name: str) -> Iterator[str]:

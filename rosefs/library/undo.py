@@ -88,6 +88,7 @@ def recover(c: Config, journal: Journal) -> list[Undone | RosecacheError | OSErr
     if not journal.abandoned():
         return outcomes
     with journal.lock("undo"):
+        journal.remove_stumps()
         abandoned = journal.abandoned()
         for entry in journal.history():
             if entry.id in abandoned and not entry.finished and not entry.undone:
@@ -192,9 +193,10 @@ def _tidy(step: Step) -> None:
 
 
 def _remove_info(step: Trashed | Restored) -> None:
-    """Removes from the trash what is said of something that is not there."""
+    """Removes from the trash what is said, or was begun to be said, of something that is not there."""
     with suppress(OSError, UnicodeDecodeError):
-        if step.at.info_path.read_text(encoding="utf-8") == step.at.info:
+        is_ours = step.at.info.startswith(step.at.info_path.read_text(encoding="utf-8"))
+        if is_ours and not os.path.lexists(step.at.files_path):
             step.at.info_path.unlink()
 
 

@@ -77,17 +77,18 @@ def test_each_step_is_on_the_disk_before_it_is_done(
     place: Path, journal: Journal, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    flushed: list[int] = []
+    flushed: list[tuple[int, int]] = []
     fsync = os.fsync
 
     def noting_fsync(descriptor: int) -> None:
-        flushed.append(os.fstat(descriptor).st_ino)
+        status = os.fstat(descriptor)
+        flushed.append((status.st_ino, status.st_size))
         fsync(descriptor)
 
     def looking(*arguments: object) -> None:
         (file,) = journal.directory.glob("*.jsonl")
         seen.append(json.loads(file.read_text().splitlines()[-1])["kind"])
-        assert file.stat().st_ino == flushed[-1]
+        assert (file.stat().st_ino, file.stat().st_size) in flushed
         raise OSError(errno.EIO, "stop here")
 
     monkeypatch.setattr(os, "fsync", noting_fsync)
