@@ -14,11 +14,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.torturelib import broken
+from scripts.torturelib import broken, kills
 from scripts.torturelib.task import Part, Task
 
 PARTS: Mapping[str, Part] = {
     "broken": broken.run,
+    "kills": kills.run,
 }
 """Every part by its name. The first line of its docstring says in ``--help`` what it does."""
 

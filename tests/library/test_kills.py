@@ -1,0 +1,61 @@
+"""Processes that are killed at any step of any update or edit: nothing is lost, and the next start brings order.
+
+``scripts/torture kills`` tries every step; here a few of each operation are tried. REPEAT=20 pytest … tries more.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import skip_or_fail
+from tests.support import stepping
+from tests.support.flushing import hazards
+from tests.support.killing import Kills, Moment, moments_of, own_place
+from tests.support.operations import OPERATIONS
+from tests.support.soundness import Home
+
+KILLS = 2 * int(os.environ.get("REPEAT", "1"))
+NAMES = [name for name, operation in OPERATIONS.items() if operation.workers == 1]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Kills:
+    if (problem := stepping.problem()) is not None:
+        skip_or_fail(problem)
+    top = tmp_path_factory.mktemp("kills")
+    with own_place(top):
+        return Kills(top)
+
+
+@pytest.fixture
+def kills(place: Kills, home_trash: Path) -> Iterator[Kills]:
+    with own_place(place.top):
+        yield place
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_killed_at_any_step(kills: Kills, name: str) -> None:
+    steps = kills.steps(name)
+    assert hazards(Home(kills.top / "home"), steps, is_edit=OPERATIONS[name].is_edit) == []
+    for moment in random.Random(name).sample(moments_of(steps, random.Random(name)), KILLS):
+        assert kills.try_moment(name, moment) is not None
+
+
+def test_an_edit_is_killed_where_it_matters(kills: Kills) -> None:
+    """A release that is deleted: killed once before it has moved, and once after that."""
+    steps = kills.steps("delete a release")
+    (moving,) = (
+        at for at, call in enumerate(steps) if call.name == "rename" and call.paths[0].endswith("/loona")
+    )
+    home = Home(kills.top / "home")
+    for step, is_moved in ((moving, False), (moving + 1, True)):
+        kills.begin(OPERATIONS["delete a release"])
+        stepping.killed_at(lambda: OPERATIONS["delete a release"].act(home), home.top, step)
+        assert (home.source / "loona").exists() != is_moved
+        assert kills.try_moment("delete a release", Moment(step)) is not None
+        assert (home.source / "loona").exists()  # it is taken back by the next start
