@@ -104,7 +104,7 @@ def test_each_action_works_on_what_the_one_before_has_left() -> None:
         ("tracknumber/delete", "1"),
         ("discnumber/replace:", "1"),
         ("new/replace:False", "false"),
-        ("tracktitle/sed:e$:e\u0301", "titl\u00e9"),
+        ("tracktitle/sed:$:\u0301", "titl\u00e9"),
     ],
 )
 def test_a_value_is_what_reading_it_again_will_give(action: str, value: str) -> None:
