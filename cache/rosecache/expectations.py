@@ -15,7 +15,8 @@ from msgspec import inspect
 _WORDS = {
     "`str | null`": "text", "`str`": "text", "`int | null`": "a whole number", "`int`": "a whole number",
     "`float`": "a number", "`bool`": "true or false", "`array | null`": "a list", "`array`": "a list",
-    "`object`": "a table", "`str | object`": "text or a table", "`datetime`": "a date and time", "`date`": "a date", "`time`": "a time",
+    "`object`": "a table", "`str | object`": "text or a table", "`datetime`": "a date and time", "`date`": "a date",
+    "`time`": "a time",
 }  # fmt: skip
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING_FIELD = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
