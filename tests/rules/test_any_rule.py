@@ -71,6 +71,7 @@ REGEXES = st.sampled_from(["a", "^", "$", "a:", ":", "(?:a|b)/", "//", r"\$", "[
 
 plain_actions = st.one_of(
     st.builds(Action, tags_of(FREE), st.none() | patterns, st.builds(Replace, values() | st.just(""))),
+    st.builds(Action, st.just(("edition", "tracktitle")), patterns, st.builds(Replace, texts(max_size=6))),
     st.builds(Action, tags_of(CHANGEABLE), st.none() | patterns, st.builds(Sed, REGEXES, REPLACEMENTS)),
     st.builds(Action, tags_of(LISTS), st.none() | patterns, st.builds(Split, texts(min_size=1, max_size=3))),
     st.builds(Action, tags_of(LISTS), st.none() | patterns, st.builds(Add, values())),
