@@ -29,8 +29,12 @@ class KeptText:
         directory = state_dir / "texts"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = cls(directory / f"{release_id}.{uuid7().hex[-12:]}{_SUFFIX}")
-        kept.write_base(text)
-        kept.write(text)
+        try:
+            kept.write_base(text)
+            kept.write(text)
+        except OSError:
+            kept.remove()
+            raise
         return kept
 
     @classmethod

@@ -16,7 +16,7 @@ def parse(text: str) -> dict[str, Any]:
     """Reads a TOML text. Raises ReleaseTextError, whose one mistake has no key."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # the parser's own, and that of a number too long to be one
         found = _PLACE.search(str(error))
         reason = _PLACE.sub("", str(error))
         at = found[1] if found else None

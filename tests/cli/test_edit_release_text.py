@@ -20,7 +20,8 @@ from rosecache.query.releases import list_releases
 from rosecache.tags import read_tags
 from rosefs.library import retag
 from tests.cli.conftest import Cli
-from tests.cli.terminal import PROGRAM
+from tests.cli.terminal import PROGRAM, run_on_terminal
+from tests.conftest import skip_or_fail
 from tests.support.audio import make_track, set_tags
 from tests.support.library import snapshot
 
@@ -260,6 +261,65 @@ def test_a_release_that_is_locked_loses_nothing(
     assert "release-hash" in result.stderr
     editor("pass")
     library(*resumed(result.stderr))
+    assert str(read_tags(file_of(c, 1)).releasedate) == "2019"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, need_root: None) -> Iterator[Path]:
+    """A file system of 256 KiB, on which the state directory is."""
+    state = tmp_path / "state"
+    state.mkdir(exist_ok=True)
+    options = ["-o", "size=256k", "tmpfs", str(state)]
+    ran = subprocess.run(["mount", "-t", "tmpfs", *options], capture_output=True, text=True, check=False)
+    if ran.returncode:
+        skip_or_fail(f"no other file system can be mounted: {ran.stderr.strip()}")
+    yield state
+    subprocess.run(["umount", "--lazy", str(state)], check=True)
+
+
+@pytest.mark.parametrize("written", ["2019", "soon"])
+def test_a_full_disk_loses_nothing(
+    library: Cli, c: Config, editor: Editing, small_disk: Path, tmp_path: Path, written: str
+) -> None:
+    editor(
+        f"text = text.replace('2018', '{written}')\npath.write_text(text)\n"
+        f"from tests.support.disks import fill_disk\nfill_disk(Path({str(small_disk)!r}))\nsys.exit()"
+    )
+    before = snapshot(c.music_source_dir)
+    result = library("releases", "edit", "Hash", status=1)
+    assert "No space left on device" in result.stderr
+    assert snapshot(c.music_source_dir) == before
+    (small_disk / "filler").unlink()
+    editor("text = text.replace('soon', '2019')")
+    library(*resumed(result.stderr))
+    assert str(read_tags(file_of(c, 1)).releasedate) == "2019"
+    assert kept_texts(tmp_path) == []
+
+
+def test_only_the_mark_of_new_can_be_changed(library: Cli, c: Config, editor: Editing) -> None:
+    audio = [file_of(c, number).read_bytes() for number in (1, 2, 3)]
+    editor("text = text.replace('new = true', 'new = false')")
+    assert library("releases", "edit", "Hash").stdout == "edited LOONA - 2018. Hash: marked as not new\n"
+    assert [file_of(c, number).read_bytes() for number in (1, 2, 3)] == audio
+    library("undo")
+    assert library.json("releases", "show", "Hash")["new"] is True
+
+
+def test_an_editor_has_the_terminal(library: Cli, c: Config, tmp_path: Path) -> None:
+    script = tmp_path / "ask"
+    script.write_text('#!/bin/sh\nprintf "which year? "\nread year\nsed -i "s/2018/$year/" "$1"\n')
+    script.chmod(0o755)
+    shown = run_on_terminal(
+        "--config",
+        library.config,
+        "releases",
+        "edit",
+        "Hash",
+        answers="2019\n",
+        environment={"VISUAL": str(script)},
+    )
+    assert "which year?" in shown.plain
+    assert "3 files changed" in shown.plain
     assert str(read_tags(file_of(c, 1)).releasedate) == "2019"
 
 

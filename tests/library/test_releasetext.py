@@ -120,6 +120,7 @@ def mistakes_of(old: str, new: str) -> list[str]:
         ("labels = []", "labels = [", "line 14: this is no TOML: "),
         ('"Hi High"', '"Hi High', "line 23: this is no TOML: "),
         ('title = "Hash"', 'title = "a"\ntitle = "b"', "line 2: this is no TOML: "),
+        ("new = true", f"new = {'1' * 5000}", "this is no TOML: Exceeds the limit"),
         ("labels = []", "labels = " + "[" * 5000, "this is no TOML: too many brackets in brackets"),
     ],
 )  # fmt: skip
