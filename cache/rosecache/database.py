@@ -22,6 +22,7 @@ from pathlib import Path
 
 from rosecache.config import Config
 from rosecache.locks import lock
+from rosecache.temporary import make_private_directory
 
 CACHE_VERSION = 1
 """Raised when an update stores something else for the same files under the same schema."""
@@ -48,11 +49,6 @@ def _fingerprint(c: Config) -> str:
 def database_path(c: Config) -> Path:
     """Returns where the database for this schema, version and these settings is."""
     return c.cache_dir / f"{_PREFIX}{_fingerprint(c)}{_SUFFIX}"
-
-
-def make_private_directory(path: Path) -> None:
-    """Creates a directory that only the user can enter, if there is none yet."""
-    path.mkdir(parents=True, mode=0o700, exist_ok=True)
 
 
 @dataclass(slots=True)

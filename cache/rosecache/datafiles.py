@@ -127,8 +127,9 @@ def write_release_datafile(path: Path, values: ReleaseDatafile) -> None:
     """Sets a datafile's keys to those values that are not None; makes the file if there is none.
 
     Of the table of tracks exactly the given ids are left. Everything else in the file stays. Raises as
-    :func:`read_release_datafile` does.
+    :func:`read_release_datafile` does, and InvalidDatafileError for a symbolic link.
     """
+    expect_no_link(path)
 
     def edit(document: Any) -> None:
         if values.new is not None:
@@ -147,6 +148,12 @@ def write_release_datafile(path: Path, values: ReleaseDatafile) -> None:
 
     text = read_text(path) if path.exists() else ""
     write_atomically(path, edited(path, text, edit).encode())
+
+
+def expect_no_link(path: Path) -> None:
+    """Raises InvalidDatafileError if a release datafile is a link: a release from anywhere may have come with it."""
+    if path.is_symlink():
+        raise InvalidDatafileError(path, "a symbolic link, and what it leads to is not ours to write")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from rosecache.config import Config
 from rosecache.errors import LockTimeoutError
+from rosecache.temporary import make_private_directory
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds to wait for a lock before giving up."""
@@ -41,7 +42,7 @@ _held = _Held()
 @functools.lru_cache(maxsize=8)
 def _lock_directory(cache_dir: Path) -> Path:
     directory = cache_dir / "locks"
-    directory.mkdir(parents=True, mode=0o700, exist_ok=True)
+    make_private_directory(directory)
     return directory
 
 
@@ -75,7 +76,7 @@ def lock(c: Config, name: str, timeout: float = DEFAULT_TIMEOUT) -> Iterator[Non
         finally:
             _held.depths[path] -= 1
         return
-    file_lock = FileLock(path, timeout=0, thread_local=False)
+    file_lock = FileLock(path, timeout=0, thread_local=False, mode=0o600)
     wait_until(lambda: _try(file_lock), name, timeout, lambda: _read_holder(path))
     _held.depths[path] = 1
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import secrets
 from pathlib import Path
@@ -22,6 +23,16 @@ SPOOL_PREFIX = TEMPORARY_PREFIX + "spool."
 
 HOLD_PREFIX = TEMPORARY_PREFIX + "hold."
 """Starts the name of a directory in the source directory, of files that nobody is to lose."""
+
+
+def make_private_directory(path: Path) -> None:
+    """Creates a directory that only the user can enter, and those above it likewise, where there are none yet.
+
+    Raises OSError.
+    """
+    missing = itertools.takewhile(lambda each: not each.exists(), (path, *path.parents))
+    for each in reversed(list(missing)):
+        each.mkdir(mode=0o700, exist_ok=True)
 
 
 def make_temporary(directory: Path, prefix: str, suffix: str, mode: int) -> tuple[Path, int]:

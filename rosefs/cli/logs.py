@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from rosecache.database import make_private_directory
+from rosecache.temporary import make_private_directory
 from rosefs.fuse.library_logs import LOGGERS
 
 PACKAGES = ("rosecache", "rosefs", *LOGGERS)

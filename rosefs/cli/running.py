@@ -22,8 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import msgspec
 import platformdirs
 
-from rosecache.database import make_private_directory
-from rosecache.temporary import claim
+from rosecache.temporary import claim, make_private_directory
 from rosefs.fuse.errors import MountError
 from rosefs.fuse.kernel import mount_at
 

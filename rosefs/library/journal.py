@@ -26,7 +26,7 @@ from uuid6 import uuid7
 
 from rosecache.errors import LockTimeoutError, RosecacheError
 from rosecache.locks import wait_until
-from rosecache.temporary import claim
+from rosecache.temporary import claim, make_private_directory
 from rosefs.library.errors import NotFoundError
 from rosefs.library.making import OLD_SUFFIX, SUFFIX, remove_entry
 from rosefs.library.making import Edit as Edit
@@ -207,7 +207,7 @@ class Journal:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Holds a lock of the journal's own: ``undo`` or ``prune``. Raises LockTimeoutError."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(self.directory)
         with ExitStack() as held:
             descriptor = os.open(
                 self.directory / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600

@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid6 import uuid7
 
 from rosecache.datafiles import write_atomically
+from rosecache.temporary import make_private_directory
 from rosefs.library.errors import NotFoundError
 
 _SUFFIX, _BASE = ".toml", ".base"
@@ -27,7 +28,7 @@ class KeptText:
     def make(cls, state_dir: Path, release_id: str, text: str) -> KeptText:
         """Makes a file of a text that nothing was changed in yet. Raises OSError."""
         directory = state_dir / "texts"
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(directory)
         kept = cls(directory / f"{release_id}.{uuid7().hex[-12:]}{_SUFFIX}")
         try:
             kept.write_base(text)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rosecache.tags.journal import flush_directory
-from rosecache.temporary import create_claimed
+from rosecache.temporary import create_claimed, make_private_directory
 from rosefs.library.errors import JournalError
 from rosefs.library.files import CHUNK, times_below
 from rosefs.library.hands import Hands, take_back
@@ -127,7 +127,7 @@ class Edit(Hands):
 
     def _opened(self) -> int:
         if self._descriptor is None:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_directory(self._directory)
             while (descriptor := create_claimed(self.path, 0o600)) is None:
                 pass
             self._descriptor = descriptor

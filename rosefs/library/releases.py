@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rosecache.config import Config
-from rosecache.datafiles import datafile_name, edited, read_release_datafile, read_text
+from rosecache.datafiles import datafile_name, edited, expect_no_link, read_release_datafile, read_text
 from rosecache.model import Release
 from rosecache.query.releases import release_logtext
 from rosefs.library.editing import Touched, editing, release_directory
@@ -73,6 +73,7 @@ def write_new(edit: Edit, release: Release, new: bool | None) -> NewSet:
     wanted = not was_new if new is None else new
     if before is not None and before == wanted:
         return NewSet(wanted, changed=False)
+    expect_no_link(path)
     text = edited(path, read_text(path), lambda document: document.update(new=wanted))
     edit.replace(path, text.encode())
     return NewSet(wanted, changed=was_new != wanted)
