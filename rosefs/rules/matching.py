@@ -15,7 +15,7 @@ from rosecache.model import Release, Track
 from rosecache.query.releases import list_releases
 from rosecache.query.rows import snapshot
 from rosecache.query.tracks import list_tracks
-from rosefs.rules.model import Matcher
+from rosefs.rules.model import TRACK_TAGS, Matcher, Tag
 from rosefs.rules.values import matches
 
 
@@ -54,11 +54,19 @@ def _ids(
     ignore: Iterable[Matcher],
 ) -> set[str]:
     with snapshot(c):
-        found = ids_with(c, matcher.tags, _test_of(matcher))
+        found = ids_with(c, _tags_to_test(matcher), _test_of(matcher))
         for ignored in ignore:
             if found:
-                found -= ids_with(c, ignored.tags, _test_of(ignored))
+                found -= ids_with(c, _tags_to_test(ignored), _test_of(ignored))
     return found
+
+
+def _tags_to_test(matcher: Matcher) -> Collection[Tag]:
+    """Returns the tags to look at: one is enough for a pattern that every value matches, and an absent one too."""
+    pattern = matcher.pattern
+    if pattern.text or (pattern.at_start and pattern.at_end):
+        return matcher.tags
+    return sorted(matcher.tags, key=TRACK_TAGS.__contains__)[:1]  # what the release has, all its tracks have
 
 
 def _test_of(matcher: Matcher) -> ValueTest:
