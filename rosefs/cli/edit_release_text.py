@@ -110,10 +110,12 @@ class _Session:
             run_editor(self.kept.path)
             rounds += 1
             edited = self.kept.read()
-            if mistakes and (edited == shown or (rounds >= _MOST_ROUNDS and not sys.stdin.isatty())):
-                raise ReleaseTextError(mistakes)
             decoded, wrong = _decoded(edited)
             text = without_top(decoded)
+            if edited == shown and text != decoded:
+                raise ReleaseTextError(mistakes or [Mistake("", None, "what it says on top is not settled")])
+            if mistakes and rounds >= _MOST_ROUNDS and not sys.stdin.isatty():
+                raise ReleaseTextError(mistakes)
             if is_emptied(text):
                 self.kept.remove()
                 raise click.ClickException("the text is empty; nothing was changed")
@@ -133,6 +135,8 @@ class _Session:
                 text, mistakes = on_top(error.mistakes, text)
                 self.kept.write(text)
                 continue
+            if text != decoded:
+                self.kept.write(text)  # should it not be written, what was on top is settled all the same
             return self._write(merged)
 
     def _write(self, merged: Merged) -> list[str]:

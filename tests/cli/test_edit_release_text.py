@@ -353,8 +353,12 @@ def test_what_both_changed_is_not_overwritten_unless_the_user_says_so(
         "write that, or remove this comment to have yours written"
     ) in result.stderr
     assert str(read_tags(file_of(c, 1)).releasedate) == "2020"
+    editor("pass")
+    again = library(*resumed(result.stderr), status=1)
+    assert "what it says on top is not settled" in again.stderr
+    assert str(read_tags(file_of(c, 1)).releasedate) == "2020"
     editor("text = text.partition('\\n')[2]")
-    library(*resumed(result.stderr))
+    library(*resumed(again.stderr))
     assert str(read_tags(file_of(c, 1)).releasedate) == "2019"
 
 
