@@ -160,7 +160,7 @@ def cached_config(state: State) -> Config:
     return c
 
 
-_RELEASES, _LISTS = "rosefs.cli.edit_releases", "rosefs.cli.edit_lists"
+_RELEASES, _LISTS, _RULES = "rosefs.cli.edit_releases", "rosefs.cli.edit_lists", "rosefs.cli.rules"
 _EDITS: Mapping[str, Mapping[str, LazyCommand]] = {
     "releases": {
         "edit": LazyCommand("rosefs.cli.edit_release_text", "edit", "Edit the tags of a release in an editor."),
@@ -171,7 +171,9 @@ _EDITS: Mapping[str, Mapping[str, LazyCommand]] = {
         "delete-cover": LazyCommand(_RELEASES, "delete_cover_", "Put the cover of a release into the trash."),
         "extract-covers": LazyCommand(_RELEASES, "extract_covers_", "Make covers of embedded pictures."),
         "create-single": LazyCommand(_RELEASES, "create_single_", "Make a copy of a track a release of its own."),
+        "run-rule": LazyCommand(_RULES, "run_on_release", "Do something to the tags of a release."),
     },
+    "tracks": {"run-rule": LazyCommand(_RULES, "run_on_track", "Do something to the tags of a track.")},
     **{
         plural: {
             "create": LazyCommand(_LISTS, plural.upper(), f"Make an empty {singular}."),

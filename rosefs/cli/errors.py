@@ -11,6 +11,7 @@ import click
 from rosecache.errors import RosecacheError
 from rosefs.cli.output import one_line
 from rosefs.fuse.errors import MountError, UnmountError
+from rosefs.rules.errors import RuleSyntaxError
 
 EXPECTED: tuple[type[Exception], ...] = (RosecacheError, MountError, OSError, sqlite3.Error)
 """What a user's files, disk or system can cause. Anything else is a mistake in the program."""
@@ -23,6 +24,8 @@ def text_of(error: Exception) -> str:
         return f"{where}{error.strerror}"
     if isinstance(error, sqlite3.Error):
         return f"the cache cannot be used: {error}; {_advice(error)}"
+    if isinstance(error, RuleSyntaxError) or isinstance(error.__cause__, RuleSyntaxError):
+        return "\n".join(map(one_line, str(error).splitlines()))  # its lines show the place
     return one_line(str(error)) if isinstance(error, RosecacheError) else str(error)
 
 

@@ -101,6 +101,27 @@ def test_a_retag_in_the_source_is_seen_in_names_and_content(living: Living, form
     assert (release / f"01. Track 1.{format}").read_bytes() == source.read_bytes()
 
 
+def test_what_rules_change_is_seen_and_one_undo_takes_it_back(living: Living) -> None:
+    genres, artists = living.mount.path / "Genres", living.mount.path / "Artists"
+    before = names(genres), names(artists)
+    said = living.rosefs.run(
+        "rules", "run", "genre:^K-Pop$", "replace:Dance", "new/replace:false", "artist:^Artist 1$/replace:Other",
+        "--ignore", "releasetitle:Album 0", "--yes",
+    )  # fmt: skip
+    assert said.endswith(f"changed {2 * (len(FORMATS) - 1)} tracks\n")
+    becomes({"K-Pop", "Dance", "Pop"} | (before[0] - {"K-Pop", "Pop"}), genres)
+    becomes((before[1] - {"Artist 1"}) | {"Other"}, artists)
+    becomes({title(0), "!All Tracks"}, living.mount.path / "Releases - New")
+    assert "Other - 2020. Album 1" in names(genres / "Dance")
+    living.rosefs.run("undo")
+    becomes(before[0], genres)
+    becomes(before[1], artists)
+    becomes(
+        {title(number) for number in range(len(FORMATS))} | {"!All Tracks"},
+        living.mount.path / "Releases - New",
+    )
+
+
 def test_a_new_release_appears_and_a_deleted_one_goes_in_every_view(living: Living) -> None:
     make_release(living.source, "R9", artist="Artist 9", album="Album 9", genre="Jazz")
     shutil.rmtree(living.source / "R0")
