@@ -84,20 +84,24 @@ def connect(c: Config) -> Iterator[sqlite3.Connection]:
     """
     name = str(database_path(c))
     opened = _per_thread.opened.get(name)
-    if opened is not None and opened.process == os.getpid():
-        try:
-            status = os.stat(name)
-            if (status.st_dev, status.st_ino) == (opened.device, opened.inode):
-                yield opened.connection
-                return
-        except FileNotFoundError:
-            pass
-    _per_thread.opened.pop(name, None)
-    if not os.path.exists(name):
-        maybe_invalidate_cache_database(c)
-    opened = _open(name)
-    _per_thread.opened[name] = opened
+    if opened is None or not _is_usable(opened, name):
+        _per_thread.opened.pop(name, None)
+        if not os.path.exists(name):
+            maybe_invalidate_cache_database(c)
+        opened = _per_thread.opened[name] = _open(name)
+    # Outside of any handler: what the caller's block raises is the caller's.
     yield opened.connection
+
+
+def _is_usable(opened: _Opened, name: str) -> bool:
+    """Tells whether a connection is this process's own, and to the file that has the name now."""
+    if opened.process != os.getpid():
+        return False
+    try:
+        status = os.stat(name)
+    except FileNotFoundError:
+        return False
+    return (status.st_dev, status.st_ino) == (opened.device, opened.inode)
 
 
 def close_connections() -> None:

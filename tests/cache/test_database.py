@@ -178,3 +178,10 @@ def test_two_processes_make_one_database(c: Config) -> None:
     epochs = {process.communicate(timeout=60)[0] for process in processes}
     assert len(epochs) == 1
     assert all(process.returncode == 0 for process in processes)
+
+
+def test_what_fails_in_the_block_is_what_failed(c: Config) -> None:
+    """A missing file is one for the caller, also while a connection is used again."""
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError, match="somewhere"), connect(c):
+            raise FileNotFoundError("somewhere")

@@ -40,11 +40,12 @@ class Home:
     top: Path
     workers: int = 1
     renames: bool = False
+    cache: str = "cache"
 
     @property
     def c(self) -> Config:
         return Config(
-            music_source_dir=self.source, cache_dir=self.top / "cache", max_proc=self.workers,
+            music_source_dir=self.source, cache_dir=self.top / self.cache, max_proc=self.workers,
             rename_source_files=self.renames,
         )  # fmt: skip
 
