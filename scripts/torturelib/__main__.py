@@ -14,12 +14,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.torturelib import broken, kills
+from scripts.torturelib import broken, kills, races
 from scripts.torturelib.task import Part, Task
 
 PARTS: Mapping[str, Part] = {
     "broken": broken.run,
     "kills": kills.run,
+    "races": races.run,
 }
 """Every part by its name. The first line of its docstring says in ``--help`` what it does."""
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import random
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from rosecache.database import close_connections
-from rosecache.errors import RosecacheError
+from scripts.torturelib.failing import noting
 from scripts.torturelib.task import Task
 from tests.support import stepping
 from tests.support.flushing import hazards
@@ -58,18 +54,8 @@ def _plan(task: Task, kills: Kills) -> list[tuple[str, Moment, Call]]:
     return plan
 
 
-@contextmanager
-def _noting(task: Task, what: str) -> Iterator[None]:
-    """Makes of what a check says a failure of the task, and goes on."""
-    try:
-        yield
-    except (AssertionError, OSError, ValueError, RosecacheError, sqlite3.Error) as error:
-        close_connections()
-        task.fail(f"{what}: {error!r:.2000}")
-
-
 def _try(task: Task, kills: Kills, name: str, moment: Moment, call: Call) -> None:
-    with _noting(task, f"{name}, killed at {moment}, {call}"):
+    with noting(task, f"{name}, killed at {moment}, {call}"):
         if kills.try_moment(name, moment) is not None:
             task.count(f"killed: {name}")
 
@@ -77,6 +63,6 @@ def _try(task: Task, kills: Kills, name: str, moment: Moment, call: Call) -> Non
 def _try_delay(task: Task, kills: Kills, chance: random.Random) -> None:
     name = chance.choice(list(OPERATIONS))
     seconds = chance.uniform(0.001, 1.5 * kills.seconds(name))
-    with _noting(task, f"{name}, killed after {seconds} s"):
+    with noting(task, f"{name}, killed after {seconds} s"):
         if kills.try_delay(name, seconds):
             task.count("killed at moments of chance")

@@ -60,7 +60,8 @@ def update(place: Place, chance: random.Random) -> None:
 
 def tag(place: Place, chance: random.Random) -> None:
     """Does as careful taggers do: writes a copy, and renames it over the file."""
-    path = _any(chance, [path for path in sorted(place.home.source.rglob("*.*")) if is_audio(path.name)])
+    files = [path for path in sorted(place.home.source.glob("[!.]*/[!.]*")) if is_audio(path.name)]
+    path = _any(chance, files)
     copy = path.with_name(f".in-progress.{os.getpid()}.{threading.get_ident()}{path.suffix}")
     shutil.copyfile(path, copy)
     set_tags(
