@@ -11,16 +11,22 @@ import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
 
+from rosecache.tags.fields import Container
 from rosefs.rules.checking import checked
 from rosefs.rules.errors import RuleValueError
 from rosefs.rules.model import LIST_TAGS, Action, Add, Behavior, Delete, Pattern, Replace, Sed, Split, Tag
 from rosefs.rules.values import TagValues, matches
 
 
-def act(actions: Iterable[Action], values: TagValues) -> TagValues:
+def act(actions: Iterable[Action], values: TagValues, container: Container = "vorbis") -> TagValues:
     """Returns what the values are after some actions, each on what the one before has left.
 
     Tags that no action names, and those that are not among the values, stay as they are.
+
+    Args:
+        actions: What is done, in order.
+        values: What there is.
+        container: The kind of file that the values are in: not every one holds every number.
 
     Raises:
         RuleValueError: An action makes something that cannot be a value of its tag.
@@ -29,7 +35,7 @@ def act(actions: Iterable[Action], values: TagValues) -> TagValues:
     for action in actions:
         for tag in action.tags:
             if tag in found:
-                found[tag] = _changed(action, tag, found[tag])
+                found[tag] = _changed(action, tag, found[tag], container)
     return found
 
 
@@ -56,12 +62,12 @@ def pieces(text: str) -> tuple[str, ...]:
     return _tidy(text.split(";"))
 
 
-def _changed(action: Action, tag: Tag, present: tuple[str, ...]) -> tuple[str, ...]:
+def _changed(action: Action, tag: Tag, present: tuple[str, ...], container: Container) -> tuple[str, ...]:
     made = _made(action, tag, present)
     if made == present:
         return present
     try:
-        return checked(tag, made)
+        return checked(tag, made, container)
     except ValueError as error:
         raise RuleValueError(tag, ";".join(made), str(error)) from error
 

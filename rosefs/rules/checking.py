@@ -1,6 +1,6 @@
-"""What can be a value of a tag, whichever file it is in: asked when a rule is read, and when it acts.
+"""What can be a value of a tag, and how a file gives it back: asked when a rule is read, and when it acts.
 
-Leaves to the writing of tags what only one kind of file cannot hold.
+Asks those who write tags, and opens no file.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import Any
 
 from rosecache.model import Artist, ArtistMapping, PartialDate
 from rosecache.tags.changes import TagChanges, wishes
+from rosecache.tags.fields import Container
 from rosefs.rules.model import LIST_TAGS, Tag
 
 WITHOUT: dict[Tag, str] = {"tracknumber": "1", "discnumber": "1", "releasetype": "unknown"}
@@ -25,12 +26,13 @@ _FIELDS = {
 """The tags of several values, without artists, by what writing calls them; all others are called the same."""
 
 
-def checked(tag: Tag, values: tuple[str, ...]) -> tuple[str, ...]:
+def checked(tag: Tag, values: tuple[str, ...], container: Container = "vorbis") -> tuple[str, ...]:
     """Returns values as a file would give them back after they were written to it.
 
     Args:
         tag: One that can be changed.
         values: At most one if the tag is not in LIST_TAGS.
+        container: The kind of file. The usual one holds all that any does.
 
     Raises:
         ValueError: They cannot be the tag's values; the text says why, without the tag.
@@ -49,10 +51,10 @@ def checked(tag: Tag, values: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError("a date is YYYY or YYYY-MM-DD")
         return (str(date),)
     try:
-        wishes(_changes(tag, values), "vorbis")
+        [wish] = wishes(_changes(tag, values), container)
     except ValueError as error:
         raise ValueError(str(error).partition(": ")[2]) from error
-    return (values[0].lower(),) if tag == "releasetype" else values
+    return values if tag in LIST_TAGS else (str(wish.value),)
 
 
 def _changes(tag: Tag, values: tuple[str, ...]) -> TagChanges:

@@ -16,6 +16,7 @@ from rosecache.genres import GenreTree, load_genre_tree
 from rosecache.model import ROLES, Artist, ArtistMapping, PartialDate, Release, Track
 from rosecache.query.tracks import get_tracks_of_release
 from rosecache.tags import AudioTags, TagChanges, read_tags
+from rosecache.tags.fields import Container
 from rosecache.update import Problem
 from rosefs.library.files import Progress
 from rosefs.library.journal import Journal
@@ -219,7 +220,7 @@ class _Planning:
         seen.is_matched = True
         values = self.values_of(seen)
         try:
-            made = act(actions, values)
+            made = act(actions, values, _container_of(seen.track))
         except RuleValueError as error:
             self.problems.append(Problem(seen.track.source_path, str(error)))
             return
@@ -240,6 +241,11 @@ class _Planning:
                 changes.append(TrackChange(seen.track, seen.before, changed))
         matched = sum(seen.is_matched for seen in self.seen.values())
         return Plan(matched, tuple(changes), tuple(self.problems))
+
+
+def _container_of(track: Track) -> Container:
+    # Only M4A files hold numbers as numbers; what the others cannot hold is the same for all of them.
+    return "mp4" if track.source_path.suffix.lower() == ".m4a" else "vorbis"
 
 
 def _values(track: Track, tags: AudioTags) -> TagValues:

@@ -165,6 +165,21 @@ def test_a_second_run_has_nothing_to_do(c: Config, journal: Journal) -> None:
     assert planned(c, "genre:Pop", "add:Dance").changes == ()
 
 
+def test_numbers_of_m4a_files_are_planned_as_these_hold_them(c: Config, journal: Journal) -> None:
+    make_release(c.music_source_dir, "m4a", tracks=1, format="m4a")
+    make_release(c.music_source_dir, "mp3", tracks=1, format="mp3")
+    update_cache(c)
+    padded = ("tracknumber:", r"sed:^(\d)$:0\1")
+    assert shown(planned(c, *padded)) == [("01.mp3", {"tracknumber": ("1", "01")})]
+    run(c, journal, planned(c, *padded))
+    assert planned(c, *padded).changes == ()
+    plan = planned(c, "tracknumber:", "replace:A1")
+    assert shown(plan) == [("01.mp3", {"tracknumber": ("01", "A1")})]
+    [problem] = plan.problems
+    assert problem.path.name == "01.m4a"
+    assert "tracknumber cannot become \"A1\": 'A1' is not a whole number from 1 to 65535" in problem.reason
+
+
 # Every tag in every kind of file ----------------------------------------------------------------------------
 
 VALUES: dict[Tag, str] = {
