@@ -102,10 +102,8 @@ def retag(
     """
     total = sum(len(each.tracks) for each in edits)
     run = _Run(c, journal, str(uuid7()) if group is None else group, progress, total)
-    started: list[bytes] = []
     try:
         for number, each in enumerate(edits):
-            started.append(release_directory(c, each.release.source_path))
             try:
                 run.edit_release(each)
             except JournalError as error:
@@ -118,7 +116,7 @@ def retag(
     finally:
         # Also of what was done before somebody pressed Ctrl-C.
         try:
-            refresh(c, Touched(started))
+            refresh(c, Touched(run.touched))
         except CacheBehindError as error:
             run.refuse(c.music_source_dir, str(error))
     return run.outcome
@@ -134,6 +132,8 @@ class _Run:
     progress: Progress
     total: int
     done: int = 0
+    touched: list[bytes] = field(default_factory=list)
+    """The directories of the releases that were worked on."""
     outcome: Retagged = field(default_factory=Retagged)
 
     def refuse(self, path: Path, reason: str) -> None:
@@ -145,7 +145,9 @@ class _Run:
         changed: list[Path] = []
         problems: list[Problem] = []
         title = f"retag {release_logtext(release)}"
-        with holding(self.c, Touched([release_directory(self.c, release.source_path)])):
+        directory = release_directory(self.c, release.source_path)
+        with holding(self.c, Touched([directory])):
+            self.touched.append(directory)
             torn = recover(release.source_path)  # a file that an update left half written is not what it was
             if torn:
                 self.outcome.problems += [Problem(error.path, error.reason) for error in torn]

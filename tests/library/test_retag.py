@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,14 +17,14 @@ from rosecache.config import Config
 from rosecache.errors import LockTimeoutError
 from rosecache.query.releases import list_releases
 from rosecache.query.tracks import get_tracks_of_release
-from rosecache.tags import TagChanges, read_tags
+from rosecache.tags import NewVersion, TagChanges, read_tags, tagged_version
 from rosecache.update import update_cache
 from rosefs.library import retag as retagging
 from rosefs.library.editing import Touched, holding
 from rosefs.library.journal import Journal
 from rosefs.library.retag import ReleaseEdit, TrackEdit, retag
 from rosefs.library.undo import recover, undo
-from tests.support.audio import make_track
+from tests.support.audio import make_track, set_tags
 from tests.support.disks import fill_disk
 from tests.support.library import check_cache, snapshot
 from tests.support.variants import VARIANTS
@@ -166,6 +167,25 @@ def test_a_file_that_a_program_has_open_for_writing_is_left(library: Config, jou
         done = retag(library, journal, edits)
     assert [problem.path for problem in done.problems] == [path]
     assert read_tags(path).releasetitle == "Hash"
+
+
+def test_a_file_that_a_program_changes_at_the_last_moment_is_left(
+    library: Config, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def interfered(path: Path, changes: TagChanges, **more: Any) -> Iterator[NewVersion | None]:
+        with tagged_version(path, changes, **more) as version:
+            if path.parent.name == "loona":
+                set_tags(path, title="Mine")
+            yield version
+
+    monkeypatch.setattr(retagging, "tagged_version", interfered)
+    done = retag(library, journal, planned(library, TagChanges(releasetitle="Same")))
+    assert [problem.path.parent.name for problem in done.problems] == ["loona", "loona"]
+    assert titles(library) == {"Same", "Hash"}
+    assert read_tags(library.music_source_dir / "loona" / "01.opus").tracktitle == "Mine"
+    undo(library, journal)
+    assert titles(library) == {"Square", "Hash", "Demo"}
 
 
 def test_a_release_that_stays_locked_is_reported_and_the_others_are_changed(
