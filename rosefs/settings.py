@@ -24,7 +24,7 @@ from rosecache.names import safe_name
 
 ViewKey = Literal[
     "releases", "releases_new", "releases_added_on", "releases_released_on", "artists", "genres",
-    "descriptors", "labels", "loose_tracks", "collages", "playlists",
+    "descriptors", "labels", "loose_tracks", "collages", "playlists", "search",
 ]  # fmt: skip
 """The views there are, by the names that templates have them under too."""
 
@@ -40,6 +40,7 @@ VIEW_NAMES: Mapping[ViewKey, str] = {
     "loose_tracks": "Loose Tracks",
     "collages": "Collages",
     "playlists": "Playlists",
+    "search": "Search",
 }
 """What the views are called in the mount unless the configuration says otherwise."""
 

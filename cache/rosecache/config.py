@@ -81,6 +81,7 @@ class PathTemplates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: TemplateSet = TemplateSet()
     loose_tracks: TemplateSet = TemplateSet()
     collages: TemplateSet = TemplateSet()
+    search: TemplateSet = TemplateSet()
     playlists: str = "{{ position }}. {{ trackartists | artistsfmt }} - {{ tracktitle }}"
 
     def of_view(self, view: str, kind: str) -> str:

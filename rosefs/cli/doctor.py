@@ -11,7 +11,7 @@ from rosefs.cli.doctor_library import library_findings
 from rosefs.cli.doctor_system import mount_findings, system_findings
 from rosefs.cli.findings import Finding, Level, error, ok
 from rosefs.cli.output import Column, write_json, write_rows
-from rosefs.cli.settings_check import genre_errors, template_errors
+from rosefs.cli.settings_check import genre_errors, smart_errors, template_errors
 from rosefs.cli.state import State, pass_state
 from rosefs.settings import Settings
 
@@ -56,7 +56,9 @@ def _findings(state: State) -> Iterator[Finding]:
     if settings is None:
         return
     path = state.used_config_path
-    wrong = [*template_errors(settings.cache, path), *genre_errors(settings.cache)]
+    wrong = [
+        *template_errors(settings.cache, path), *genre_errors(settings.cache), *smart_errors(settings, path),
+    ]  # fmt: skip
     for mistake in wrong:
         yield error("configuration", str(mistake), _CORRECT)
     if not wrong:

@@ -18,6 +18,7 @@ from rosecache.config import Config
 from rosefs.cli.mount_options import Options
 from rosefs.cli.state import State
 from rosefs.fuse.mount import AUTO, BINDINGS, MountOptions
+from rosefs.rules.smart import Smart, parse_smart
 from rosefs.settings import Settings, ViewKey
 from rosefs.vfs.model import Appearance
 
@@ -51,6 +52,7 @@ class Request:
             click.UsageError: Something is missing, or does not exist.
         """
         settings, options = self.state.settings(source=self.source), self.options
+        smart = parse_smart(settings.smart, path=self.state.used_config_path)
         view = None if options.view is None else _find_view(settings, options.view)
         if view is not None:
             settings = replace(settings, vfs=settings.vfs.only(view))
@@ -59,6 +61,7 @@ class Request:
             settings = replace(settings, cache=msgspec.structs.replace(settings.cache, read_only=True))
         return Plan(
             settings=settings,
+            smart=smart,
             mountpoint=_mountpoint(settings, self.mountpoint),
             binding=_binding(options.binding),
             writable=not read_only,
@@ -74,6 +77,7 @@ class Plan:
 
     Attributes:
         settings: The settings, with what the command line says in their place.
+        smart: The lists that matchers make.
         mountpoint: Where to mount, absolute.
         binding: By name, or ``auto``.
         writable: Whether programs can change the library.
@@ -83,6 +87,7 @@ class Plan:
     """
 
     settings: Settings
+    smart: tuple[Smart, ...]
     mountpoint: Path
     binding: str
     writable: bool

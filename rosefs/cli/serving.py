@@ -74,7 +74,9 @@ def _update_and_serve(
     journal = Journal(plan.settings.state_dir) if plan.writable else None
     if journal is not None:
         recover_edits(c, journal)
-    filesystem = FileSystem(c, plan.settings.vfs, journal=journal, appearance=plan.appearance)
+    filesystem = FileSystem(
+        c, plan.settings.vfs, journal=journal, appearance=plan.appearance, smart=plan.smart
+    )
     reload = _Reload(request, plan, filesystem, on_terminal=on_terminal)
 
     def ready() -> None:
@@ -127,7 +129,7 @@ class _Reload:
             except (RosecacheError, click.ClickException, OSError) as error:
                 log.error("the configuration was not read again, and the old one stays in force: %s", error)
                 return
-            self._filesystem.reconfigure(plan.settings.cache.path_templates, plan.settings.vfs)
+            self._filesystem.reconfigure(plan.settings.cache.path_templates, plan.settings.vfs, plan.smart)
             for key in fixed_differences(self._plan.settings, plan.settings):
                 log.warning("%s: another value of %s takes effect when it is mounted again", path, key)
             log.info("read %s again", path)

@@ -15,6 +15,7 @@ from rosecache.config import Config, PathTemplates, TemplateSet, read_toml
 from rosecache.errors import ConfigError, TemplateError
 from rosecache.genres import load_genre_tree
 from rosecache.templates import TemplateKind, validate_template
+from rosefs.rules.smart import parse_smart
 from rosefs.settings import Settings
 
 _KINDS: dict[str, TemplateKind] = {"release": "release", "track": "track", "all_tracks": "track"}
@@ -42,7 +43,10 @@ def check_settings(path: Path) -> tuple[Settings | None, list[ConfigError]]:
             if not _remove(values, error.key):
                 return None, errors
         else:
-            return settings, [*errors, *template_errors(settings.cache, path), *genre_errors(settings.cache)]
+            c = settings.cache
+            return settings, [
+                *errors, *template_errors(c, path), *genre_errors(c), *smart_errors(settings, path),
+            ]  # fmt: skip
 
 
 def _remove(values: dict[str, Any], key: str) -> bool:
@@ -66,6 +70,14 @@ def genre_errors(c: Config) -> Iterator[ConfigError]:
     """Yields an error if the user's file of genres cannot be used."""
     try:
         load_genre_tree(c)
+    except ConfigError as error:
+        yield error
+
+
+def smart_errors(settings: Settings, path: Path) -> Iterator[ConfigError]:
+    """Yields an error if a smart list cannot be read, the first."""
+    try:
+        parse_smart(settings.smart, path=path)
     except ConfigError as error:
         yield error
 

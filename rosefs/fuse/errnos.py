@@ -20,6 +20,7 @@ from rosefs.vfs.errors import (
     FileSystemError,
     InvalidRequestError,
     IsADirectoryFsError,
+    NameTooLongError,
     NoAttributeError,
     NoEntryError,
     NotADirectoryFsError,
@@ -52,6 +53,7 @@ ERRNOS: Mapping[type[FileSystemError], int] = {
     NotEmptyError: errno.ENOTEMPTY,
     InvalidRequestError: errno.EINVAL,
     BusyError: errno.EBUSY,
+    NameTooLongError: errno.ENAMETOOLONG,
     SourceWriteError: errno.EIO,
 }
 """What each error of the tree is to the kernel."""

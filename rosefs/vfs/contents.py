@@ -9,10 +9,13 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import rosecache
+from rosecache.config import Config
 from rosecache.formatting import format_artists
-from rosecache.model import File, Playlist, Release, Track
+from rosecache.model import File, Release, Track
 from rosecache.names import safe_name
 from rosecache.query.rows import snapshot
+from rosefs.rules.smart import releases_of as smart_releases
+from rosefs.settings import ViewKey
 from rosefs.vfs.directories import Built, Context, Directory
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_file_node, fetch_release_node
@@ -22,7 +25,8 @@ from rosefs.vfs.nodes import (
     MEMBER,
     PLAYLIST_COVER,
     PLAYLIST_M3U8,
-    ROOT_KEY,
+    SEARCH,
+    SMART_LISTS,
     TRACK,
     DirectoryNode,
     FileNode,
@@ -32,22 +36,10 @@ from rosefs.vfs.nodes import (
     release_node,
     track_node,
 )
-from rosefs.vfs.views import VIEWS, View
+from rosefs.vfs.searching import find_smart, searched
+from rosefs.vfs.views import OF_ANY, VIEWS, View
 
 ALL_TRACKS_NAME = "!All Tracks"
-
-
-def make_directory(key: Key, context: Context) -> Directory:
-    """Returns the directory of a key."""
-    if key == ROOT_KEY:
-        return RootDirectory(key, context)
-    if not key.value and VIEWS[key.space].values is not None:
-        return ValuesDirectory(key, context)
-    if key.entity:
-        return (
-            AllTracksDirectory(key, context) if key.entity == ALL_TRACKS else ReleaseDirectory(key, context)
-        )
-    return PlaylistDirectory(key, context) if key.space == "playlists" else ReleasesDirectory(key, context)
 
 
 class RootDirectory(Directory):
@@ -55,17 +47,28 @@ class RootDirectory(Directory):
 
     def build(self, generation: int) -> Built:
         c, views = self.context.c, self.context.settings.named_views
-        kinds = {kind for view, _ in views for kind in VIEWS[view].newest_of_all}
+        kinds = {kind for view, _ in views for kind in self._kinds(view)}
         newest = {kind: rosecache.newest_change(c, kind) for kind in kinds}
         candidates = []
         for view, name in views:
-            mtime = max(newest[kind] for kind in VIEWS[view].newest_of_all)
+            mtime = max(newest[kind] for kind in self._kinds(view))
             node = DirectoryNode(Key(view, "", ""), "", mtime, generation)
             candidates.append(Candidate(name, name, node))
         return Built(candidates)
 
+    def _kinds(self, key: ViewKey) -> Iterator[str]:
+        """Yields what changes when something in a view does."""
+        yield from VIEWS[key].newest_of_all
+        if any(smart.kind == VIEWS[key].smart for smart in self.context.smart):
+            yield from OF_ANY
 
-class _InView(Directory):
+
+def newest_of_any(c: Config) -> int:
+    """Returns when any release changed last, in nanoseconds: the time of what any change may change."""
+    return max(rosecache.newest_change(c, kind) for kind in OF_ANY)
+
+
+class InView(Directory):
     """A directory below a view."""
 
     def __init__(self, key: Key, context: Context) -> None:
@@ -86,7 +89,7 @@ class _InView(Directory):
         return kind, release_id, version, min(version, generation), template.text, place
 
 
-class ValuesDirectory(_InView):
+class ValuesDirectory(InView):
     """A view that lists artists, genres, collages …"""
 
     reserves_lost = (
@@ -96,7 +99,7 @@ class ValuesDirectory(_InView):
     def build(self, generation: int) -> Built:
         c, settings, view = self.context.c, self.context.settings, self.view
         assert view.values is not None
-        newest = rosecache.newest_changes(c, view.newest)
+        newest = rosecache.newest_changes(c, view.newest) if view.newest else {}
         values = view.values(c)
         if not view.ordered:
             hides = settings.hides_only_new(view.key)
@@ -123,17 +126,17 @@ class ValuesDirectory(_InView):
         return DirectoryNode(key, "", self.entries().newest, self.context.versions.generation)
 
 
-class ReleasesDirectory(_InView):
+class ReleasesDirectory(InView):
     """The releases of a view, or under one of its values."""
 
     def build(self, generation: int) -> Built:
-        view, value = self.view.key, self.key.value
+        space, value = self.key.space, self.key.value
         releases = releases_of(self)
-        template = self.context.namer.template(view, "release")
+        template = self.context.namer.template(self.view.key, "release")
         width = len(str(len(releases)))
         seen: Counter[str] = Counter()
         # Its time is that of this directory, which the listing above has: out of date from the start.
-        everything = DirectoryNode(Key(view, value, ALL_TRACKS), "", 0, 0)
+        everything = DirectoryNode(Key(space, value, ALL_TRACKS), "", 0, 0)
         candidates = [Candidate(ALL_TRACKS_NAME, "", everything)]
         for number, release in enumerate(releases, start=1):
             seen[release.id] += 1
@@ -141,7 +144,7 @@ class ReleasesDirectory(_InView):
             position = f"{number:0{width}}" if self.view.ordered else None
             name = self.context.namer.name(template, release, position=position, context=self.names_context)
             entity = release.id if times == 1 else f"{release.id}#{times}"
-            node = release_node(view, value, release, generation, entity=entity)
+            node = release_node(space, value, release, generation, entity=entity)
             candidates.append(Candidate(name, entity, node))
         return Built(candidates, frozenset(seen))
 
@@ -169,7 +172,7 @@ class ReleasesDirectory(_InView):
         return fetch_release_node(self.context.c, key, self.context.versions.generation)
 
 
-class AllTracksDirectory(_InView):
+class AllTracksDirectory(InView):
     """All tracks of the releases that the directory above lists."""
 
     extensions = True
@@ -218,13 +221,18 @@ class AllTracksDirectory(_InView):
         return fetch_file_node(self.context.c, key, self.context.versions.generation)
 
 
-def releases_of(directory: _InView) -> list[Release]:
-    """Returns the releases under the view and value of a directory."""
+def releases_of(directory: InView) -> list[Release]:
+    """Returns the releases under the view and value of a directory. Raises NoEntryError if a smart list is gone."""
+    c, smart, key = directory.context.c, directory.context.smart, directory.key
+    if key.space == SEARCH:
+        return searched(c, smart, key.value)
+    if key.space in SMART_LISTS:
+        return smart_releases(c, find_smart(smart, "collage", key.value))
     assert directory.view.releases is not None
-    return directory.view.releases(directory.context.c, directory.key.value)
+    return directory.view.releases(c, key.value)
 
 
-class ReleaseDirectory(_InView):
+class ReleaseDirectory(InView):
     """A release: its tracks, its cover, its datafile, and its other files."""
 
     extensions = True
@@ -295,19 +303,14 @@ def kept_name(name: str, max_bytes: int) -> str:
     return safe_name(path.stem, max_bytes=max_bytes, extension=path.suffix)
 
 
-class PlaylistDirectory(_InView):
+class PlaylistDirectory(InView):
     """A playlist: its tracks by position, its cover, and a generated list of them."""
 
     extensions = True
 
     def build(self, generation: int) -> Built:
         c, name = self.context.c, self.key.value
-        with snapshot(c):
-            playlist = rosecache.get_playlist(c, name)
-            if playlist is None:
-                raise NoEntryError(f"playlist {name} is gone")
-            tracks = rosecache.get_playlist_tracks(c, name)
-            cover = rosecache.get_playlist_cover(c, name)
+        mtime, tracks, cover = self.content()
         members = list(self._members(tracks, generation))
         candidates = [candidate for candidate, _ in members]
         if cover is not None:
@@ -316,7 +319,7 @@ class PlaylistDirectory(_InView):
                 size=cover.size, path=os.fsencode(cover.path),
             )  # fmt: skip
             candidates.append(Candidate(f"cover{cover.path.suffix.lower()}", "~1", node))
-        m3u8 = self._m3u8_node(playlist, [track for _, track in members], generation)
+        m3u8 = self._m3u8_node(mtime, tracks, generation)
         m3u8_name = safe_name(name, max_bytes=c.max_filename_bytes, extension=".m3u8")
         candidates.append(Candidate(m3u8_name, "~2", m3u8))
         named = [(candidate.node.key, track) for candidate, track in members]
@@ -327,6 +330,19 @@ class PlaylistDirectory(_InView):
 
         releases = frozenset(track.release.id for _, track in members)
         return Built(candidates, releases, complete=complete)
+
+    def content(self) -> tuple[int, Sequence[Track], File | None]:
+        """Returns when the playlist itself changed, its tracks and its cover. Raises NoEntryError if it is gone."""
+        c, name = self.context.c, self.key.value
+        with snapshot(c):
+            playlist = rosecache.get_playlist(c, name)
+            if playlist is None:
+                raise NoEntryError(f"playlist {name} is gone")
+            return (
+                playlist.source_mtime,
+                rosecache.get_playlist_tracks(c, name),
+                rosecache.get_playlist_cover(c, name),
+            )
 
     def _members(self, tracks: Sequence[Track], generation: int) -> Iterator[tuple[Candidate, Track]]:
         namer = self.context.namer
@@ -341,10 +357,11 @@ class PlaylistDirectory(_InView):
             name = namer.name(template, track, position=position, context=self.names_context)
             yield Candidate(name, position, track_node(track, generation, key=key)), track
 
-    def _m3u8_node(self, playlist: Playlist, tracks: Sequence[Track], generation: int) -> FileNode:
-        newest = max((track.release.mtime for track in tracks), default=0)
-        mtime = max(playlist.source_mtime, newest)
-        return FileNode(Key(PLAYLIST_M3U8, playlist.name, ""), "", mtime, generation, size=0, content=b"")
+    def _m3u8_node(self, mtime: int, tracks: Sequence[Track], generation: int) -> FileNode:
+        mtime = max(mtime, *(track.release.mtime for track in tracks), 0)
+        entity = self.key.space if self.key.space in SMART_LISTS else ""
+        key = Key(PLAYLIST_M3U8, self.key.value, entity)
+        return FileNode(key, "", mtime, generation, size=0, content=b"")
 
 
 def make_m3u8(tracks: Sequence[tuple[str, Track]]) -> bytes:

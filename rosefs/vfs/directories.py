@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rosecache.config import Config
+from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.freshness import Versions
@@ -75,6 +76,8 @@ class Context:
     clock: Callable[[], float]
     """Seconds, from any start."""
     shared: Shared = field(default_factory=Shared)
+    smart: Sequence[Smart] = ()
+    """What is listed by a matcher."""
     relisted: Relisted = _tell_nobody
     """Called when a directory is listed anew."""
 

@@ -19,9 +19,9 @@ from rosefs.vfs.arrivals import Arrivals
 from rosefs.vfs.errors import InvalidRequestError, NotPermittedError
 from rosefs.vfs.later import Later
 from rosefs.vfs.model import Changes
-from rosefs.vfs.nodes import ARRIVAL, Key, Node
+from rosefs.vfs.nodes import Key, Node
 from rosefs.vfs.overlay import Overlay
-from rosefs.vfs.places import Place, is_ghost, place_of
+from rosefs.vfs.places import Place, place_of_name
 from rosefs.vfs.sinks import Sinks
 from rosefs.vfs.tree import Tree
 
@@ -68,9 +68,8 @@ class Request:
 
     @property
     def place(self) -> Place:
-        """What kind of directory holds the name; of what is not in the library yet, that it is that."""
-        is_new = self.node is not None and (is_ghost(self.node.key) or self.node.key.space == ARRIVAL)
-        return place_of(self.node.key if self.node is not None and is_new else self.directory)
+        """What kind of directory holds the name, or, of what is not as the rest there, what it is itself."""
+        return place_of_name(self.directory, None if self.node is None else self.node.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,10 @@ class NotEmptyError(FileSystemError):
     """A directory that is to be removed still lists tracks or members."""
 
 
+class NameTooLongError(FileSystemError):
+    """A name that is longer than any can be."""
+
+
 class InvalidRequestError(FileSystemError):
     """A name or a value that cannot be used."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from rosecache.config import Config
 from rosecache.tags.journal import write_all
 from rosefs.library.arrivals import recover
 from rosefs.library.journal import Journal
+from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
 from rosefs.vfs.arrivals import RELEASES, Arrivals
 from rosefs.vfs.arriving import Arrival, ArrivingDirectory, ArrivingFile, Entry, State, attributes_of
@@ -116,9 +117,10 @@ class Filling(Sinking):
         journal: Journal | None = None,
         appearance: Appearance | None = None,
         clock: Callable[[], float] = time.monotonic,
+        smart: Sequence[Smart] = (),
     ) -> None:
         """Takes what ``Sinking`` takes."""
-        super().__init__(c, settings, journal=journal, appearance=appearance, clock=clock)
+        super().__init__(c, settings, journal=journal, appearance=appearance, clock=clock, smart=smart)
         self._arrivals = Arrivals(clock, self._tree.current)
         self._completion: Completion | None = None
         if self._edits is not None:

@@ -18,19 +18,33 @@ from rosecache.errors import RosecacheError
 from rosefs.vfs.directories import Directory, Listing
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.inodes import Inode, Inodes
-from rosefs.vfs.nodes import PLAYLIST_COVER, PLAYLIST_M3U8, ROOT_KEY, FileNode, Key, Node
+from rosefs.vfs.nodes import (
+    PLAYLIST_COVER,
+    PLAYLIST_M3U8,
+    ROOT_KEY,
+    SMART_LISTS,
+    FileNode,
+    Key,
+    Node,
+    playlist_of,
+)
+from rosefs.vfs.searching import is_typed, leads_for_good
 from rosefs.vfs.telling import Telling
 from rosefs.vfs.tree import Dropped, Tree
 from rosefs.vfs.views import VIEWS
 
 log = logging.getLogger(__name__)
 
-_WITHOUT_CACHED_NAMES = ("collages", "playlists")
+_WITHOUT_CACHED_NAMES = ("collages", "playlists", *SMART_LISTS)
 """Views where names come and go by number, and where a name tells what writing to a file means: the kernel asks
 for each name every time."""
 
 _MAX_ABSENT = 1000
 """How many absent names of one directory are noted; the kernel asks for more of them every time."""
+
+
+_MAX_SEARCHES = 256
+"""How many searches that somebody typed the kernel may remember: anybody can make up any number of them."""
 
 
 class Forgetting:
@@ -42,6 +56,8 @@ class Forgetting:
         self._telling = telling
         self._lock = threading.Lock()
         self._absent: dict[Key, set[bytes]] = {}
+        # Directories that matchers in paths make, with where and what the kernel knows them as; the oldest first.
+        self._searches: dict[Key, tuple[Key, bytes]] = {}
 
     # What the kernel may keep ---------------------------------------------------------------------------
 
@@ -53,6 +69,8 @@ class Forgetting:
             text = unicodedata.normalize("NFC", name.decode())
         except UnicodeDecodeError:
             return True  # nothing ever has such a name
+        if leads_for_good(directory, text):
+            return True  # a matcher that is none
         with self._lock:
             noted = self._absent.setdefault(directory, set())
             if len(noted) >= _MAX_ABSENT:
@@ -68,7 +86,10 @@ class Forgetting:
         """
         if inode.is_member or not _names_last(directory):
             return False
-        return self._tree.directory(directory).bound_now(os.fsdecode(name)) == (inode.node.key, True)
+        text = os.fsdecode(name)
+        if leads_for_good(directory, text):
+            return True
+        return self._tree.directory(directory).bound_now(text) == (inode.node.key, True)
 
     def may_keep_names(self, directory: Key, listing: Listing) -> bool:
         """Tells whether the kernel may remember what is shown of a directory: not what is old, or was added to it."""
@@ -81,11 +102,25 @@ class Forgetting:
             self.names_of(inode.node)
             self._telling.wait()
 
+    def limit_searches(self, key: Key, directory: Key, name: bytes) -> None:
+        """Takes note of a search that was looked up, and has the kernel let go of the oldest if there are too many."""
+        if not is_typed(key) or key.entity:
+            return
+        with self._lock:
+            self._searches.pop(key, None)
+            self._searches[key] = (directory, name)
+            if len(self._searches) <= _MAX_SEARCHES:
+                return
+            oldest = next(iter(self._searches))
+            directory, name = self._searches.pop(oldest)
+        self._tell(directory, [name])
+
     def discard(self, directories: Iterable[Key]) -> None:
         """Lets go of directories that the kernel does not know any more."""
         with self._lock:
             for directory in directories:
                 self._absent.pop(directory, None)
+                self._searches.pop(directory, None)
 
     # Names ----------------------------------------------------------------------------------------------
 
@@ -171,7 +206,7 @@ class Forgetting:
     def _is_of(self, node: Node, dropped: Dropped) -> bool:
         """Tells whether a file may be another one now."""
         if node.key.space in (PLAYLIST_COVER, PLAYLIST_M3U8):
-            return dropped.ids is None or Key("playlists", node.key.value, "") in dropped.keys
+            return dropped.ids is None or playlist_of(node.key) in dropped.keys
         return dropped.ids is None or node.release_id in dropped.ids
 
     def _has_changed(self, inode: Inode, dropped: Dropped) -> bool:

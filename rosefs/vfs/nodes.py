@@ -7,14 +7,23 @@ so they are small, and hold no release and no track.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from rosecache.model import File, Release, Track
 from rosefs.settings import ViewKey
 
 ALL_TRACKS = "!all"
 """The entity of a flat directory of tracks; no release has this id."""
+
+
+SEARCH: Literal["search"] = "search"
+"""The view of searches. Their directories are called by matchers, and are in one another: the names are the value of
+the key, with slashes between them."""
+
+SMART_LISTS: Mapping[str, ViewKey] = {"smart-collages": "collages", "smart-playlists": "playlists"}
+"""The spaces of the lists that a matcher makes, with the views that show them."""
 
 
 class Key(NamedTuple):
@@ -34,6 +43,10 @@ class Key(NamedTuple):
         """The directory that lists this one; the top directory's is itself."""
         if self.entity:
             return Key(self.space, self.value, "")
+        if self.space in SMART_LISTS:
+            return Key(SMART_LISTS[self.space], "", "")
+        if self.space == SEARCH and "/" in self.value:
+            return Key(SEARCH, self.value.rpartition("/")[0], "")
         return Key(self.space, "", "") if self.value else ROOT_KEY
 
     @property
@@ -60,7 +73,7 @@ ARRIVAL = "arrival"
 """A file or directory of a release that programs fill: ``(ARRIVAL, <which release>, <number>)``."""
 PLAYLIST_COVER = "playlist-cover"
 PLAYLIST_M3U8 = "m3u8"
-"""Files of a playlist: ``(…, <playlist>, "")``."""
+"""Files of a playlist: ``(…, <playlist>, "")``, of a smart one ``(…, <playlist>, "smart-playlists")``."""
 GHOST = "ghost"
 GHOSTS = "ghosts"
 """A file, and a directory, that a program wrote where bytes are not wanted: ``(…, <number>, "")``."""
@@ -121,6 +134,11 @@ class FileNode(Node):
         self.size = size
         self.path = path
         self.content = content
+
+
+def playlist_of(file: Key) -> Key:
+    """Returns the playlist's directory that one of its files, which is no track, is in."""
+    return Key(file.entity or "playlists", file.value, "")
 
 
 def release_node(view: str, value: str, release: Release, generation: int, *, entity: str = "") -> Node:

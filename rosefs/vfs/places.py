@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from rosefs.vfs.nodes import ALL_TRACKS, ARRIVAL, GHOST, GHOSTS, ROOT_KEY, Key
+from rosefs.vfs.nodes import ALL_TRACKS, ARRIVAL, GHOST, GHOSTS, ROOT_KEY, SEARCH, SMART_LISTS, Key
 from rosefs.vfs.views import VIEWS
 
 
@@ -33,13 +33,19 @@ class Place(Enum):
     """A release's directory below Collages."""
     COLLAGE_TRACKS = auto()
     """The flat directory of a collage's tracks."""
+    SMART_LIST = auto()
+    """A smart collage or playlist, or the flat directory of one's tracks; also where such a list is concerned."""
+    SMART_RELEASE = auto()
+    """A release's directory in a smart collage."""
     SINK = auto()
     """A directory that was just copied into a collage; also where anything just copied in is concerned."""
     ARRIVAL = auto()
     """A release that programs fill, or a directory in it."""
 
 
-OF_MEMBERS = frozenset((Place.PLAYLIST, Place.COLLAGE_RELEASE, Place.COLLAGE_TRACKS))
+OF_MEMBERS = frozenset(
+    (Place.PLAYLIST, Place.COLLAGE_RELEASE, Place.COLLAGE_TRACKS, Place.SMART_LIST, Place.SMART_RELEASE)
+)
 """Directories whose files are there because a list names them: what is done to their names is done to the list."""
 
 
@@ -56,6 +62,9 @@ def place_of(directory: Key) -> Place:
         return Place.SINK
     if directory.space == ARRIVAL:
         return Place.ARRIVAL
+    if directory.space in SMART_LISTS:
+        is_release = directory.entity not in ("", ALL_TRACKS)
+        return Place.SMART_RELEASE if is_release else Place.SMART_LIST
     view = VIEWS[directory.space]
     if not directory.value and view.values is not None:
         return {"collages": Place.COLLAGES, "playlists": Place.PLAYLISTS}.get(view.key, Place.VALUES)
@@ -65,3 +74,14 @@ def place_of(directory: Key) -> Place:
     if directory.entity == ALL_TRACKS:
         return Place.COLLAGE_TRACKS if in_collage else Place.ALL_TRACKS
     return Place.COLLAGE_RELEASE if in_collage else Place.RELEASE
+
+
+def place_of_name(directory: Key, key: Key | None) -> Place:
+    """Returns where a name is, by its directory and what it stands for, which may be what decides what can be done."""
+    if key is not None and (is_ghost(key) or key.space == ARRIVAL):
+        return place_of(key)
+    if key is not None and key.space in SMART_LISTS and not key.entity:
+        return Place.SMART_LIST
+    if key is not None and key.space == SEARCH and not key.entity:
+        return Place.VALUES
+    return place_of(directory)

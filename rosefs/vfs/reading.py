@@ -14,6 +14,7 @@ import msgspec
 
 from rosecache.changes import Changes
 from rosecache.config import Config, PathTemplates
+from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
 from rosefs.vfs.directories import Listing
 from rosefs.vfs.errors import (
@@ -29,7 +30,7 @@ from rosefs.vfs.freshness import Freshness
 from rosefs.vfs.handles import Content, DirectoryHandle, FileHandle, GeneratedContent, Handles, SourceContent
 from rosefs.vfs.inodes import Inode, Inodes
 from rosefs.vfs.model import Appearance, Attributes, Counters, DirectoryEntry, Kernel, OpenFile
-from rosefs.vfs.nodes import PLAYLIST_M3U8, DirectoryNode, FileNode, Key, Node, top_key
+from rosefs.vfs.nodes import PLAYLIST_M3U8, DirectoryNode, FileNode, Key, Node, playlist_of, top_key
 from rosefs.vfs.overlay import Overlay
 from rosefs.vfs.places import OF_MEMBERS, Place, place_of
 from rosefs.vfs.telling import Telling
@@ -39,6 +40,8 @@ from rosefs.vfs.xattrs import get_attribute, list_attributes
 _DIRECTORY_LINKS = 1
 """Says nothing of how many directories are in it; with 2, ``find`` could conclude that there are none."""
 
+_OF_RELEASE = (Place.RELEASE, Place.COLLAGE_RELEASE, Place.SMART_RELEASE)
+
 
 class Reading:
     """A library to look at. Inode numbers are 63 bits; the top directory's is ``ROOT_INODE``."""
@@ -47,14 +50,20 @@ class Reading:
     """Whether anything can be changed."""
 
     def __init__(
-        self, c: Config, settings: VfsSettings, clock: Callable[[], float], appearance: Appearance
+        self,
+        c: Config,
+        settings: VfsSettings,
+        clock: Callable[[], float],
+        appearance: Appearance,
+        smart: Sequence[Smart],
     ) -> None:
         self._c = c
         self._overlay = Overlay(clock)
         self._telling = Telling()
         self._tree = Tree(
-            c, settings, clock, lambda *relisted: self._forgetting.listed(*relisted), top_key(appearance.view)
-        )
+            c, settings, clock, lambda *relisted: self._forgetting.listed(*relisted),
+            top_key(appearance.view), smart,
+        )  # fmt: skip
         self._inodes = Inodes(self._tree.root)
         self._forgetting = Forgetting(self._tree, self._inodes, self._telling)
         self._handles = Handles()
@@ -64,9 +73,13 @@ class Reading:
         # found out in: true until the cache has looked at them.
         self._found: dict[Key, FileNode] = {}
 
-    def reconfigure(self, path_templates: PathTemplates, settings: VfsSettings) -> None:
+    def reconfigure(
+        self, path_templates: PathTemplates, settings: VfsSettings, smart: Sequence[Smart] = ()
+    ) -> None:
         """Shows the library by other settings from now on. Names that were retired before do not work any more."""
-        self._tree.reconfigure(msgspec.structs.replace(self._c, path_templates=path_templates), settings)
+        self._tree.reconfigure(
+            msgspec.structs.replace(self._c, path_templates=path_templates), settings, smart
+        )
         self._freshness.resync()
 
     # The kernel -----------------------------------------------------------------------------------------
@@ -117,6 +130,7 @@ class Reading:
             raise
         inode = self._inodes.remember(found)
         inode.through, inode.called = directory.key, os.fsdecode(name)
+        self._forgetting.limit_searches(found.key, directory.key, name)
         if place_of(directory.key) in OF_MEMBERS and not inode.is_member:
             self._forgetting.become_member(inode)
         keep_name = self._forgetting.may_keep_name(inode, directory.key, name)
@@ -298,7 +312,7 @@ class Reading:
 
     def _release_of(self, directory: Key) -> str:
         """Returns the release whose files a directory shows, or an empty text."""
-        return directory.id if place_of(directory) in (Place.RELEASE, Place.COLLAGE_RELEASE) else ""
+        return directory.id if place_of(directory) in _OF_RELEASE else ""
 
     def _known(self, written: FileNode) -> Node:
         """Returns what was just written, as the cache knows it if it does."""
@@ -360,7 +374,7 @@ class Reading:
             if inode.draft is not None and (shown := inode.draft.shown()) is not None:
                 (size, mtime), keep = shown, False
             if node.key.space == PLAYLIST_M3U8:
-                keep = keep and not self._tree.directory(Key("playlists", node.key.value, "")).is_held
+                keep = keep and not self._tree.directory(playlist_of(node.key)).is_held
             mode = look.mode(is_directory=False, writable=self.writable and node.content is None)
             return Attributes(
                 inode.number, False, mode, 1, size, mtime, mtime, mtime, look.uid, look.gid, keep_name, keep

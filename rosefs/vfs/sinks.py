@@ -143,7 +143,7 @@ class _ReleaseNames:
         templates = {
             namer.template(view.key, "release"): view.ordered
             for view in VIEWS.values()
-            if view.releases is not None
+            if view.key != "playlists"
         }
         shown: dict[str, set[str]] = {}
         for release in rosecache.list_releases(self._c):

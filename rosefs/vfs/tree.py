@@ -13,8 +13,16 @@ from dataclasses import dataclass, replace
 import rosecache
 from rosecache.changes import Changes
 from rosecache.config import Config
+from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
-from rosefs.vfs.contents import make_directory
+from rosefs.vfs.contents import (
+    AllTracksDirectory,
+    PlaylistDirectory,
+    ReleaseDirectory,
+    ReleasesDirectory,
+    RootDirectory,
+    ValuesDirectory,
+)
 from rosefs.vfs.directories import Context, Directory, Relisted
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_file_node, fetch_release_node
@@ -25,10 +33,14 @@ from rosefs.vfs.nodes import (
     PLAYLIST_COVER,
     PLAYLIST_M3U8,
     ROOT_KEY,
+    SEARCH,
     DirectoryNode,
     Key,
     Node,
+    playlist_of,
 )
+from rosefs.vfs.searching import is_typed
+from rosefs.vfs.smart_contents import ListsDirectory, SearchDirectory, SmartPlaylistDirectory, search_node
 from rosefs.vfs.views import VIEWS
 
 _MANY = 500
@@ -50,6 +62,23 @@ class Dropped:
     keys: frozenset[Key]
 
 
+def make_directory(key: Key, context: Context) -> Directory:
+    """Returns the directory of a key."""
+    if key == ROOT_KEY:
+        return RootDirectory(key, context)
+    view = VIEWS[key.space]
+    if not key.value and view.values is not None:
+        return ListsDirectory(key, context) if view.smart is not None else ValuesDirectory(key, context)
+    if key.entity:
+        return (
+            AllTracksDirectory(key, context) if key.entity == ALL_TRACKS else ReleaseDirectory(key, context)
+        )
+    kinds: dict[str, Callable[[Key, Context], Directory]] = {
+        "playlists": PlaylistDirectory, "smart-playlists": SmartPlaylistDirectory, SEARCH: SearchDirectory,
+    }  # fmt: skip
+    return kinds.get(key.space, ReleasesDirectory)(key, context)
+
+
 class Tree:
     """The directories of a mount. Safe to use from several threads at once.
 
@@ -65,11 +94,12 @@ class Tree:
         clock: Callable[[], float],
         relisted: Relisted,
         top: Key = ROOT_KEY,
+        smart: Sequence[Smart] = (),
     ) -> None:
         self._c = c
         self.namer = Namer(c)
         self.versions = Versions()
-        self._context = Context(c, settings, self.namer, self.versions, clock, relisted=relisted)
+        self._context = Context(c, settings, self.namer, self.versions, clock, smart=smart, relisted=relisted)
         self._directories: dict[Key, Directory] = {}
         # Those that list files, by the release that they are of.
         self._of_release: dict[str, set[Key]] = {}
@@ -106,10 +136,10 @@ class Tree:
         flat = (each for each in self.of_release(ALL_TRACKS) if each.is_made_from({release_id}))
         return [*self.of_release(release_id), *flat]
 
-    def reconfigure(self, c: Config, settings: VfsSettings) -> None:
+    def reconfigure(self, c: Config, settings: VfsSettings, smart: Sequence[Smart]) -> None:
         """Names and lists everything by other settings from now on; the cache has to be the same."""
         self.namer = Namer(c)
-        self._context = replace(self._context, c=c, settings=settings, namer=self.namer)
+        self._context = replace(self._context, c=c, settings=settings, smart=smart, namer=self.namer)
         for directory in self.directories():
             self._context.relisted(directory.key, directory.leading(None), ())
 
@@ -196,13 +226,14 @@ class Tree:
         if directory.is_made_from(ids):
             return True
         is_release = bool(key.entity) and key.entity != ALL_TRACKS
-        return not is_release and (key.space, key.value.casefold()) in touched
+        is_of_any = bool(ids) and VIEWS[key.space].of_any
+        return not is_release and (is_of_any or (key.space, key.value.casefold()) in touched)
 
     def _fetch(self, node: Node) -> Node | None:
         key, generation = node.key, self.versions.generation
         if not isinstance(node, DirectoryNode):
             if key.space in (PLAYLIST_COVER, PLAYLIST_M3U8):
-                return self.directory(Key("playlists", key.value, "")).find_key(key)
+                return self.directory(playlist_of(key)).find_key(key)
             return fetch_file_node(self._c, key, generation)
         if key == ROOT_KEY:
             return DirectoryNode(key, "", self.directory(key).entries().newest, generation)
@@ -210,4 +241,11 @@ class Tree:
             return DirectoryNode(key, "", self.parent(node).mtime, generation)
         if key.entity:
             return fetch_release_node(self._c, key, generation)
+        if is_typed(key):
+            return search_node(self._c, key, generation) if self._has_first(key) else None
         return self.directory(key.parent).find_key(key)
+
+    def _has_first(self, key: Key) -> bool:
+        """Tells whether the first of the searches that a directory is in is there still: one of the configuration's."""
+        first = Key(SEARCH, key.value.partition("/")[0], "")
+        return is_typed(first) or self.directory(first.parent).find_key(first) is not None

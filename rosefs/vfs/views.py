@@ -6,12 +6,16 @@ A new view is a line here, its key in the settings, and its templates in the con
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import rosecache
 from rosecache.config import Config
 from rosecache.model import Release
-from rosefs.settings import ViewKey
+from rosefs.settings import SmartKind, ViewKey
+from rosefs.vfs.nodes import SEARCH, SMART_LISTS
+
+OF_ANY = ("release", "loose_track")
+"""What the cache calls all releases when asked when any of them changed last."""
 
 Values = list[tuple[str, bool]]
 """Artists, genres …, each with whether only new releases have it."""
@@ -31,10 +35,13 @@ class View:
         newest_of_all: The same for the view as a whole; several where any of them counts.
         context: Under which key templates find the value of this view; empty if it has none.
         values: Lists the directories in it; None if it lists releases itself.
-        releases: Lists the releases under a value (an empty text if there are none); None for playlists.
+        releases: Lists the releases under a value (an empty text if there are none); None for playlists, and for what
+            matchers find.
         values_of: Under which values a release is shown. Nowhere for those that list members by id.
         ordered: Its members have positions.
         keeps_left: Names of what went elsewhere by a retag still work.
+        of_any: Any change of any release may change what it lists.
+        smart: What its smart lists are; empty if it has none.
     """
 
     key: ViewKey
@@ -45,7 +52,13 @@ class View:
     context: str = ""
     ordered: bool = False
     keeps_left: bool = True
-    newest_of_all: tuple[str, ...] = ("release", "loose_track")
+    newest_of_all: tuple[str, ...] = OF_ANY
+    of_any: bool = False
+    smart: SmartKind | None = None
+
+
+def _no_values(_: Config) -> Values:
+    return []
 
 
 def _shelved(c: Config, _: str) -> list[Release]:
@@ -129,6 +142,7 @@ _DECLARED = (
         newest_of_all=("collage",),
         ordered=True,
         keeps_left=False,
+        smart="collage",
     ),
     View(
         "playlists",
@@ -139,8 +153,15 @@ _DECLARED = (
         newest_of_all=("playlist",),
         ordered=True,
         keeps_left=False,
+        smart="playlist",
     ),
+    View(SEARCH, "", None, values=_no_values, context="search", of_any=True, smart="search"),
 )
 
-VIEWS: Mapping[str, View] = {view.key: view for view in _DECLARED}
-"""Every view by its key."""
+_BY_KEY: dict[str, View] = {view.key: view for view in _DECLARED}
+
+VIEWS: Mapping[str, View] = {
+    **_BY_KEY,
+    **{space: replace(_BY_KEY[key], of_any=True, releases=None) for space, key in SMART_LISTS.items()},
+}
+"""Every view by its key, and those that show smart lists once more, for what is in these, by its space."""

@@ -11,12 +11,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rosecache.config import Config
 from rosefs.library.journal import Journal
+from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
 from rosefs.vfs.arrivals import Arrivals
 from rosefs.vfs.drafts import Draft, refused
@@ -58,6 +59,7 @@ class Writing(Reading):
         journal: Journal | None = None,
         appearance: Appearance | None = None,
         clock: Callable[[], float] = time.monotonic,
+        smart: Sequence[Smart] = (),
     ) -> None:
         """Makes the file system. Reads nothing yet but the end of the change feed.
 
@@ -67,8 +69,9 @@ class Writing(Reading):
             journal: Where edits are noted; without one, nothing can be changed.
             appearance: How it is shown, unless as usual.
             clock: Seconds, from any start.
+            smart: The lists that matchers make.
         """
-        super().__init__(c, settings, clock, appearance or Appearance())
+        super().__init__(c, settings, clock, appearance or Appearance(), smart)
         self._clock = clock
         self._drafting = threading.Lock()
         self._later = Later(clock)

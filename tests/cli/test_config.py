@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from rosecache.config import Config, PathTemplates
 from rosefs.cli.main import cli
-from rosefs.settings import HookSettings, Settings, VfsSettings, WatchSettings
+from rosefs.rules.smart import parse_smart
+from rosefs.settings import HookSettings, Settings, SmartSettings, VfsSettings, WatchSettings
 from tests.cli.conftest import Cli
 from tests.support.audio import make_release
 
@@ -60,6 +61,8 @@ def test_every_setting_stands_in_a_comment_with_its_default(rosefs: Cli) -> None
     settings = Settings.from_mapping({"music_source_dir": "~/Music"})
     templates = values.pop("path_templates")
     shown_vfs, shown_watch, (shown_hook,) = values.pop("vfs"), values.pop("watch"), values.pop("hooks")
+    (smart,) = parse_smart(SmartSettings.from_list(values.pop("smart")))
+    assert (smart.name, smart.limit) == ("Recently Added", 50)
     assert Path(values.pop("state_dir")).name == settings.state_dir.name
     assert set(values) == {field.name for field in msgspec.structs.fields(Config)} - {"path_templates"}
     assert set(shown_vfs) == {field.name for field in msgspec.structs.fields(VfsSettings)}
@@ -90,7 +93,7 @@ VIEWS = ", ".join(
     repr(view)
     for view in (
         "artists", "collages", "descriptors", "genres", "labels", "loose_tracks", "playlists", "releases",
-        "releases_added_on", "releases_new", "releases_released_on",
+        "releases_added_on", "releases_new", "releases_released_on", "search",
     )
 )  # fmt: skip
 
@@ -149,6 +152,14 @@ VIEWS = ", ".join(
             "path_templates.source.track: template '{{ tracktitle': ",
         ),
         ("[path_templates]\nplaylists = ' '", "path_templates.playlists: template ' ': gives an empty name"),
+        (
+            "[[smart]]\nname = 'x'\nkind = 'search'\nmatcher = 'genr:x'",
+            'smart[0].matcher: matcher, column 1: there is no tag "genr"; did you mean genre?',
+        ),
+        (
+            "[[smart]]\nname = 'x'\nkind = 'search'\nmatcher = 'new:true'\nsort = 'duration'",
+            "smart[0].sort: a search cannot be sorted by 'duration', but by added_at, ",
+        ),
         ("genres_file = '/no/such/file'", "No such file or directory"),
         ("x = ", "not valid TOML: Invalid value (at line 2, column 5)"),
     ],

@@ -18,6 +18,7 @@ import rosecache
 from rosecache.config import Config
 from rosecache.database import connect
 from rosefs.library.journal import Journal
+from rosefs.settings import SmartSettings
 from tests.support.audio import decoded_md5, make_release
 from tests.support.clocks import SharedClock
 from tests.support.library import cached_ids, make_list, snapshot
@@ -159,6 +160,7 @@ def working(
     allows_log: Sequence[str] = (),
     hard_limit: float = HARD_LIMIT,
     prefix: Sequence[str] = (),
+    smart: Sequence[SmartSettings] = (),
 ) -> Iterator[Workbench]:
     """Mounts the library, made in a directory, while the block runs; its trash is there too.
 
@@ -180,6 +182,7 @@ def working(
             allows_log=allows_log,
             hard_limit=hard_limit,
             prefix=prefix,
+            smart=smart,
         ) as mount:
             yield Workbench(c, mount, state_dir, directory / "data" / "Trash", clock)
 

@@ -29,6 +29,8 @@ VIEWS = (
     "Genres/Asian Music",
     "Descriptors/Lush",
     "Labels/BlockBerry",
+    "Search/genre:^K-Pop$",
+    "Search/releasetitle:Hash/label:BlockBerry",
 )
 """Directories that list the release by what it is."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rosecache.config import Config
 from rosecache.database import connect
 from rosecache.update import update_cache
-from rosefs.settings import VfsSettings
+from rosefs.rules.smart import parse_smart
+from rosefs.settings import SmartSettings, VfsSettings
 from rosefs.vfs.errors import AbsentError, NoEntryError
 from rosefs.vfs.filesystem import FileSystem
 from rosefs.vfs.model import ROOT_INODE, Attributes, DirectoryEntry
@@ -31,10 +32,10 @@ class Clock:
 class Browser:
     """A file system, and the paths in it. What was looked up stays known, as it does in a kernel with memory."""
 
-    def __init__(self, c: Config, **vfs: object) -> None:
+    def __init__(self, c: Config, smart: Sequence[SmartSettings] = (), /, **vfs: object) -> None:
         self.c = c
         self.clock = Clock()
-        self.fs = FileSystem(c, VfsSettings.from_mapping(vfs), clock=self.clock)
+        self.fs = FileSystem(c, VfsSettings.from_mapping(vfs), clock=self.clock, smart=parse_smart(smart))
 
     def update(self) -> None:
         """Brings the cache up to date with the source; the tree may look at it at once."""

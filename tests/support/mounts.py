@@ -24,7 +24,8 @@ from rosefs.fuse.mount import MountOptions, Timeouts, UnmountError, unmount
 from rosefs.fuse.operations import Operations
 from rosefs.fuse.translation import Companion
 from rosefs.library.journal import Journal
-from rosefs.settings import VfsSettings
+from rosefs.rules.smart import parse_smart
+from rosefs.settings import SmartSettings, VfsSettings
 from rosefs.vfs.filesystem import FileSystem
 from tests.support.clocks import SharedClock
 
@@ -59,13 +60,15 @@ class LibraryTree:
     """Where edits are noted; None for a library that nobody may change."""
     clock: SharedClock | None = None
     kind: type[FileSystem] = FileSystem
+    smart: Sequence[SmartSettings] = ()
 
     def __call__(self) -> Operations:
         journal = None if self.state_dir is None else Journal(self.state_dir)
+        smart = parse_smart(self.smart)
         if self.clock is None:
-            tree = self.kind(self.c, self.settings, journal=journal)
+            tree = self.kind(self.c, self.settings, journal=journal, smart=smart)
         else:
-            tree = self.kind(self.c, self.settings, journal=journal, clock=self.clock)
+            tree = self.kind(self.c, self.settings, journal=journal, clock=self.clock, smart=smart)
             self.clock.follow(tree.run_due)
         tree.recover()
         return tree
@@ -157,6 +160,7 @@ def mounted_library(
     expects_log: Sequence[str] = (),
     allows_log: Sequence[str] = (),
     prefix: Sequence[str] = (),
+    smart: Sequence[SmartSettings] = (),
 ) -> AbstractContextManager[Mounted]:
     """Mounts the library of a configuration, whose cache is up to date: see :func:`mounted`.
 
@@ -164,7 +168,7 @@ def mounted_library(
     is of a ``kind`` of its own, if there is one.
     """
     return mounted(
-        LibraryTree(c, settings or VfsSettings(), state_dir, clock, kind), tmp_path, binding, timeouts=timeouts,
+        LibraryTree(c, settings or VfsSettings(), state_dir, clock, kind, smart), tmp_path, binding, timeouts=timeouts,
         hard_limit=hard_limit, read_only=state_dir is None, expects_log=expects_log, allows_log=allows_log,
         prefix=prefix,
     )  # fmt: skip

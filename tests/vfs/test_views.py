@@ -33,7 +33,7 @@ def ids_of_releases(c: Config) -> dict[str, str]:
 def test_the_top_lists_the_views_in_order(browser: Browser) -> None:
     assert browser.ls() == [
         "Releases", "Releases - New", "Releases - Added On", "Releases - Released On", "Artists", "Genres",
-        "Descriptors", "Labels", "Loose Tracks", "Collages", "Playlists",
+        "Descriptors", "Labels", "Loose Tracks", "Collages", "Playlists", "Search",
     ]  # fmt: skip
 
 
