@@ -19,6 +19,9 @@ _RELEASE_TYPES = {"ep": "EP", "djmix": "DJ-Mix", "loosetrack": "Loose Track"}
 _STAND_INS = ("djmixer", "composer", "conductor", "remixer", "producer", "guest")
 """Who is named instead of the main artists where no tag has any."""
 
+_WIDEST = 1000
+"""Characters, to which a value is filled up at most: no name is as long."""
+
 _MOST_NAMED = 3
 
 
@@ -94,12 +97,12 @@ def last_name(name: object) -> str:
 
 def pad_left(value: object, width: int, fillchar: str = " ") -> str:
     """Returns the value as text of at least ``width`` characters, filled up on the left."""
-    return text_of(value).rjust(width, fillchar)
+    return text_of(value).rjust(min(width, _WIDEST), fillchar)
 
 
 def pad_right(value: object, width: int, fillchar: str = " ") -> str:
     """Returns the value as text of at least ``width`` characters, filled up on the right."""
-    return text_of(value).ljust(width, fillchar)
+    return text_of(value).ljust(min(width, _WIDEST), fillchar)
 
 
 def text_of(value: object) -> str:

@@ -69,6 +69,8 @@ def distinct_name(
         return name
     found = _EXTENSION.search(name) if extensions else None
     extension = found.group() if found else ""
+    if len(extension.encode()) > max_bytes // 2:
+        extension = ""  # so long that hardly anything of the name would be left
     stem = name.removesuffix(extension)
     number = first
     while True:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
@@ -22,6 +24,10 @@ _VALUE_SLASH = "\x00"
 """Stands for a slash that came with a value, until the template's own slashes are dealt with."""
 
 _LONGEST_RANGE = 1000
+_LONGEST_TEXT = 10_000
+_LARGEST_EXPONENT = 64
+_WIDTH = re.compile(r"%[^a-zA-Z%]*(\d{4}|\*)")
+"""What makes a formatted text long: a width of thousands, or one that is given beside it."""
 
 _RUNTIME_ERRORS = (
     jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError,
@@ -97,6 +103,21 @@ class CompiledTemplate:
 class _Environment(ImmutableSandboxedEnvironment):
     """A sandbox that says so when it refuses something; the plain one would show nothing in its place."""
 
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
+        """Computes what could become larger than any name, or refuses to."""
+        if operator == "*":
+            too_large = _length_of(left) * _number_of(right) > _LONGEST_TEXT
+            too_large = too_large or _length_of(right) * _number_of(left) > _LONGEST_TEXT
+        elif operator == "**":
+            too_large = _number_of(right) > _LARGEST_EXPONENT
+        else:
+            too_large = isinstance(left, str) and _WIDTH.search(left) is not None
+        if too_large:
+            raise jinja2.exceptions.SecurityError(f"what {operator!r} makes is too large for a name")
+        return super().call_binop(context, operator, left, right)
+
     def unsafe_undefined(self, obj: object, attribute: str) -> jinja2.Undefined:
         raise jinja2.exceptions.SecurityError(f"access to {attribute!r} is not allowed in a template")
 
@@ -109,6 +130,14 @@ def _environment(strict: bool) -> _Environment:
     environment.filters.update(FILTERS)
     environment.globals = {"range": _short_range, "namespace": environment.globals["namespace"]}
     return environment
+
+
+def _length_of(value: object) -> int:
+    return len(value) if isinstance(value, str | list | tuple) else 0
+
+
+def _number_of(value: object) -> int:
+    return abs(value) if isinstance(value, int) else 0
 
 
 def _finalize(value: object) -> str:

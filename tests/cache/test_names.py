@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rosecache.names import distinct_name, distinct_names, safe_name
+from tests.support import targets
+from tests.support.breaking import HOSTILE_TEXTS
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400)
 
@@ -183,3 +185,13 @@ def test_distinct_name_starts_where_it_is_told() -> None:
     """So that numbering thousands of equal names takes one try each."""
     assert distinct_name("x", {"x"}, first=3001) == "x [3001]"
     assert distinct_names([("x", f"{index:04}") for index in range(3000)], extensions=False)[-1] == "x [3000]"
+
+
+def test_a_number_fits_where_the_extension_is_nearly_all_of_the_name() -> None:
+    name = "nul.tx______________"
+    assert distinct_name(name, {name}, max_bytes=20) == "nul.tx__________ [2]"
+
+
+@given(st.text() | st.sampled_from(HOSTILE_TEXTS))
+def test_any_text_makes_names_that_any_disk_takes(text: str) -> None:
+    targets.file_names(text)

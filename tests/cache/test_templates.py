@@ -323,6 +323,11 @@ def test_every_key_of_context_is_valid(key: str) -> None:
         "{{ cover_image_path.write_text('') }}",
         "{% for i in range(10 ** 9) %}x{% endfor %}",
         "{% for i in range(10 ** 30) %}x{% endfor %}",
+        "{{ releasetitle * 10 ** 10 }}",
+        "{{ 10 ** 10 * [1] }}",
+        "{{ 10 ** (10 ** 10) }}",
+        "{{ '%09999999999d' % 1 }}",
+        "{{ '%*d' % (9999999999, 1) }}",
     ],
 )
 def test_the_sandbox_refuses(text: str) -> None:

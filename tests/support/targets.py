@@ -36,6 +36,9 @@ from rosecache.tags import (
     write_ids,
     write_tags,
 )
+from rosefs.rules.errors import RuleSyntaxError
+from rosefs.rules.parsing import parse_action, parse_matcher
+from rosefs.rules.printing import format_action, format_matcher
 
 IDS = ("018b6514-6fb7-7cc6-9d23-8eaf0b1beee8", "018b268e-ef68-7180-a01e-19bc3fdf970e")
 
@@ -150,3 +153,14 @@ def configuration(path: Path) -> None:
     """Reads a configuration file."""
     with suppress(ConfigError):
         read_toml(path)
+
+
+def rule(text: str) -> None:
+    """Reads a matcher, and behind each line end an action; what is read prints as what reads the same."""
+    matcher_text, *action_texts = text.split("\n")
+    with suppress(RuleSyntaxError):
+        matcher = parse_matcher(matcher_text)
+        assert parse_matcher(format_matcher(matcher)) == matcher
+        for action_text in action_texts:
+            action = parse_action(action_text, matcher)
+            assert parse_action(format_action(action, matcher), matcher) == action
