@@ -11,6 +11,7 @@ Nothing here knows what a release or a playlist is.
 from __future__ import annotations
 
 import fcntl
+import functools
 import itertools
 import logging
 import os
@@ -95,7 +96,14 @@ class Journal:
         return self.state_dir / "journal"
 
     @contextmanager
-    def edit(self, title: str, *, undoes: tuple[str, ...] = (), group: str | None = None) -> Iterator[Edit]:
+    def edit(
+        self,
+        title: str,
+        *,
+        undoes: tuple[str, ...] = (),
+        group: str | None = None,
+        more_follow: bool = False,
+    ) -> Iterator[Edit]:
         """Makes an edit: its methods change the disk and the journal.
 
         If the block raises, what was done is taken back, in reverse order, and the edit was never made.
@@ -105,6 +113,7 @@ class Journal:
             undoes: The ids of the edits that it takes back.
             group: Whatever edits have in common that are to be taken back as one, such as an id of the gesture
                 that makes them one by one.
+            more_follow: Whoever makes the edits of a group calls :meth:`prune` after the last one.
 
         Raises:
             JournalError: The journal cannot be written; what was done is taken back.
@@ -126,11 +135,8 @@ class Journal:
             raise
         finally:
             edit.close()
-        if edit.has_steps:
-            try:
-                self._prune(by_size=edit.size >= _LARGE)
-            except (OSError, LockTimeoutError) as failure:
-                log.warning("old edits could not be removed from the journal: %s", failure)
+        if edit.has_steps and not more_follow:
+            self.prune(by_size=edit.size >= _LARGE)
 
     def history(self, limit: int | None = None) -> list[Entry]:
         """Returns the newest edits, newest first. Raises OSError if the journal cannot be read."""
@@ -251,19 +257,38 @@ class Journal:
             identifier in undone, tuple(steps), found,
         )  # fmt: skip
 
+    def prune(self, *, by_size: bool = True) -> None:
+        """Removes the oldest edits until the rest keeps to the limits; those of a group count as one, and go together.
+
+        Without ``by_size``, their sizes are not looked at, which are many. A failure is logged.
+        """
+        try:
+            with self.lock("prune"):
+                self._prune(by_size=by_size)
+        except (OSError, LockTimeoutError) as failure:
+            log.warning("old edits could not be removed from the journal: %s", failure)
+
     def _prune(self, *, by_size: bool) -> None:
-        """Removes the oldest edits until the rest keeps to the limits; the sizes are many to look at."""
-        with self.lock("prune"):
-            ids = self._ids()
-            excess = len(ids) - self.max_edits
-            sizes = self._sizes() if by_size else {}
-            total = sum(sizes.values())
-            for identifier in ids[:-1]:
-                if excess <= 0 and total <= self.max_bytes:
-                    break
-                if not self.is_alive(identifier):
+        ids = self._ids()
+        sizes = self._sizes() if by_size else {}
+        total = sum(sizes.values())
+        if len(ids) <= self.max_edits and total <= self.max_bytes:
+            return
+        groups: dict[str, list[str]] = {}
+        for identifier in ids:
+            groups.setdefault(_group_of(self.directory / f"{identifier}{SUFFIX}") or identifier, []).append(
+                identifier
+            )
+        excess = len(groups) - self.max_edits
+        *older, _ = sorted(groups.values(), key=lambda group: group[-1])
+        for group in older:
+            if excess <= 0 and total <= self.max_bytes:
+                break
+            if not any(map(self.is_alive, group)):
+                for identifier in group:
                     remove_entry(self.directory, identifier)
-                    excess, total = excess - 1, total - sizes.get(identifier, 0)
+                    total -= sizes.get(identifier, 0)
+                excess -= 1
 
     def _sizes(self) -> dict[str, int]:
         """Returns how many bytes each edit takes, by its id."""
@@ -275,6 +300,17 @@ class Journal:
                     with suppress(FileNotFoundError):
                         sizes[identifier] = sizes.get(identifier, 0) + entry.stat().st_size
         return sizes
+
+
+@functools.lru_cache(maxsize=4096)
+def _group_of(path: Path) -> str | None:
+    """Returns the group of the edit in a file, which never changes; None if it has none, or is gone."""
+    try:
+        with path.open("rb") as file:
+            header = next(decode_lines(file.readline()), None)
+    except FileNotFoundError:
+        return None
+    return header.group if isinstance(header, Header) else None
 
 
 def _try_claim(descriptor: int) -> bool:

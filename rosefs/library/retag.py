@@ -115,6 +115,8 @@ def retag(
                 run.refuse(each.release.source_path, str(error))
     finally:
         # Also of what was done before somebody pressed Ctrl-C.
+        if run.outcome.changed:
+            journal.prune()
         try:
             refresh(c, Touched(run.touched))
         except CacheBehindError as error:
@@ -152,7 +154,7 @@ class _Run:
             if torn:
                 self.outcome.problems += [Problem(error.path, error.reason) for error in torn]
                 return
-            with self.journal.edit(title, group=self.group) as edit:
+            with self.journal.edit(title, group=self.group, more_follow=True) as edit:
                 for track in each.tracks:
                     try:
                         if self._edit_track(edit, track):

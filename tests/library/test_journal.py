@@ -311,6 +311,15 @@ def test_the_oldest_edits_go_first_when_they_take_too_much(tmp_path: Path, place
     assert sum(path.stat().st_size for path in journal.directory.iterdir()) <= 450_000
 
 
+def test_edits_that_are_taken_back_as_one_count_as_one_and_go_together(tmp_path: Path, place: Path) -> None:
+    journal = Journal(tmp_path / "state", max_edits=2)
+    for number in range(6):
+        with journal.edit(f"edit {number}", group="run" if number < 4 else None) as edit:
+            edit.replace(place / "a", b"%d" % number)
+        assert len(journal.history()) == (number + 1 if number < 5 else 2)
+    assert [entry.title for entry in journal.history()] == ["edit 5", "edit 4"]
+
+
 def test_an_edit_in_the_making_stays_however_old(tmp_path: Path, place: Path) -> None:
     journal = Journal(tmp_path / "state", max_edits=2)
     with journal.edit("long") as edit:

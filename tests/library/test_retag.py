@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -72,6 +73,17 @@ def test_a_run_is_taken_back_as_one_byte_for_byte_and_can_be_done_again(
     assert titles(library) == {"Hash", "Square", "Demo"}
     undo(library, journal, journal.history(1)[0].id)
     assert snapshot(library.music_source_dir) == after
+
+
+def test_a_run_over_more_releases_than_edits_are_kept_is_taken_back_as_a_whole(
+    library: Config, journal: Journal
+) -> None:
+    journal = dataclasses.replace(journal, max_edits=1)
+    before = snapshot(library.music_source_dir)
+    retag(library, journal, planned(library, TagChanges(releasetitle="Same")))
+    assert len(journal.history()) == 3
+    undo(library, journal)
+    assert snapshot(library.music_source_dir) == before
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda name: name.replace(", ", "-").replace(" ", "_"))
