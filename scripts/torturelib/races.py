@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 
 from rosefs.fuse.mount import BINDINGS
 from scripts.torturelib.failing import noting
@@ -26,8 +25,8 @@ def run(task: Task) -> None:
     sounds = Sounds()
     with own_place(task.directory):
         for number in itertools.count():
-            if not task.has_time():
-                break
+            if not task.has_time() or task.failures:
+                break  # what failed is there to be looked at
             home = Home(task.directory / "home")
             with noting(task, f"first scans at once, round {number}"):
                 begin(home, first, Operation(lambda home: None, is_first=True))
@@ -37,7 +36,6 @@ def run(task: Task) -> None:
             for binding in BINDINGS:
                 with noting(task, f"a crowd on {binding}, round {number}"):
                     _crowd(task, home, binding, number, sounds)
-    shutil.rmtree(task.directory / "home", ignore_errors=True)
 
 
 def _crowd(task: Task, home: Home, binding: str, number: int, sounds: Sounds) -> None:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from mutagen import MutagenError
+
 import rosecache
 from rosecache.config import Config
 from rosecache.database import close_connections
@@ -147,7 +149,7 @@ ROLES: Sequence[tuple[Role, ...]] = (
 )  # fmt: skip
 """Processes, with what each of their threads does again and again."""
 
-_REFUSALS = (RosecacheError, OSError)
+REFUSALS = (RosecacheError, OSError, MutagenError)
 """What may come of doing something to what somebody else has changed or has in hand just now."""
 
 
@@ -194,7 +196,7 @@ def _be(place: Place, roles: Sequence[Role], seed: str, end: float, times: int, 
             for _ in range(times):
                 if time.monotonic() > end:
                     break
-                with suppress(*_REFUSALS):
+                with suppress(*REFUSALS):
                     role(place, chance)
                     os.write(done, b".")
         except BaseException as error:

@@ -195,7 +195,8 @@ def check_rebuild(home: Home) -> None:
     for path in sorted(twin.cache_dir.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     twin.cache_dir.rmdir()
-    assert mine == other
+    for one, two in zip(mine, other, strict=True):
+        assert one == two, (len(one), len(two), [each for each in one if each not in two][:2])
     assert _stamps(home.source) == before
 
 
