@@ -24,7 +24,15 @@ from rosefs.library.errors import Mistake, ReleaseTextError
 from rosefs.library.journal import Journal
 from rosefs.library.kepttexts import KeptText
 from rosefs.library.releasemerge import Merged, merge, read_snapshot
-from rosefs.library.releasetext import ReleaseText, format_text, is_emptied, on_top, parse_text, without_top
+from rosefs.library.releasetext import (
+    TAGGED,
+    ReleaseText,
+    format_text,
+    is_emptied,
+    on_top,
+    parse_text,
+    without_top,
+)
 from rosefs.library.retag import ReleaseEdit, Retagged, retag
 
 _MOST_ROUNDS = 10
@@ -102,7 +110,7 @@ class _Session:
             click.ClickException: The editor failed, or not everything could be written.
             OSError, RosecacheError: It cannot be read or written.
         """
-        base = parse_text(self.kept.read_base())
+        base = parse_text(self.kept.read_base(), may_differ=TAGGED)
         mistakes: list[Mistake] = []
         rounds = 0
         while True:
@@ -122,9 +130,8 @@ class _Session:
             try:
                 if wrong:
                     raise ReleaseTextError(wrong)
-                merged = merge(
-                    base, parse_text(text, base.tracks), read_snapshot(self.c, self.release_id), text
-                )
+                mine = parse_text(text, base.tracks, may_differ=base.differing)
+                merged = merge(base, mine, read_snapshot(self.c, self.release_id), text)
                 if not merged.is_changed:
                     return []
                 if merged.mistakes:

@@ -6,9 +6,8 @@ A text is compared with what it was made of, and with what the files say by now.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from rosefs.library.errors import Mistake, NotFoundError
 from rosefs.library.releasetext import (
     RELEASE_FIELDS,
     TRACK_FIELDS,
+    Differing,
     Field,
     ReleaseText,
     Value,
@@ -42,7 +42,7 @@ _TAGS: Mapping[releasetext.Path, str] = {
 """What holds a key, by the key and what it is in."""
 _CONTAINERS: Mapping[str, Container] = {".mp3": "id3", ".m4a": "mp4"}
 """By suffix; all others have Vorbis comments."""
-_SHOWN = 3
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Snapshot:
     Attributes:
         release: The release.
         paths: The files of its tracks, by their ids, in the order of the tracks.
-        tags: What these files say. The first of them in order of paths speaks for the release, as in the cache.
+        tags: What these files say.
     """
 
     release: Release
@@ -61,9 +61,9 @@ class Snapshot:
 
     @property
     def text(self) -> ReleaseText:
-        first = self.tags[min(self.paths, key=lambda identifier: os.fsencode(self.paths[identifier]))]
+        release = {field.key: self._of_release(field) for field in RELEASE_FIELDS if field.tag}
         return ReleaseText(
-            {**_values(first, RELEASE_FIELDS), "new": self.release.new},
+            {**release, "new": self.release.new},
             {identifier: _values(tags, TRACK_FIELDS) for identifier, tags in self.tags.items()},
         )
 
@@ -71,16 +71,15 @@ class Snapshot:
         """Returns the text for an editor."""
         root = self.release.source_path
         files = {identifier: str(path.relative_to(root)) for identifier, path in self.paths.items()}
-        return format_text(self.text, release_logtext(self.release), files, dict(self._notes()))
+        return format_text(self.text, release_logtext(self.release), files)
 
-    def _notes(self) -> Iterator[tuple[str, str]]:
-        """Yields what there is to say of tags that the tracks do not agree about."""
-        for field in RELEASE_FIELDS:
-            found = Counter(_shown(_value(tags, field)) for tags in self.tags.values() if field.tag)
-            if len(found) > 1:
-                listed = ", ".join(f"{value} in {count}" for value, count in found.most_common(_SHOWN))
-                more = " …" if len(found) > _SHOWN else ""
-                yield field.key, f"The tracks differ: {listed}{more}. If you change it, all of them get it."
+    def _of_release(self, field: Field) -> Value:
+        values = [_value(tags, field) for tags in self.tags.values()]
+        found = Counter(f"{field.key} = {_shown(value)}" for value in values)
+        if len(found) == 1:
+            return values[0]
+        lines = [f"{line}  # in {count} of {len(values)}" for line, count in found.most_common(_SHOWN)]
+        return Differing((*lines, "…") if len(found) > _SHOWN else tuple(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +134,10 @@ def merge(base: ReleaseText, mine: ReleaseText, now: Snapshot, text: str) -> Mer
             reason = "the track is gone meanwhile; remove its table"
         elif current[path] not in (old[path], value):
             seen[path] = current[path]
+            how = "put a # before it" if isinstance(current[path], Differing) else "write that"
             reason = (
                 f"changed by another program meanwhile, from {_shown(old[path])} to {_shown(current[path])}; "
-                "write that, or remove this comment to have yours written"
+                f"{how}, or remove this comment to have yours written"
             )
         else:
             reason = _refusal(path, value, now)
@@ -194,4 +194,7 @@ def _value(tags: AudioTags, field: Field) -> Value:
 
 
 def _shown(value: Value) -> str:
-    return " ".join(format_value(value).split())
+    """Returns a value on one line, which is read back as the same."""
+    if isinstance(value, Differing):
+        return "what differs by track"
+    return format_value(value).replace("\n    ", " ").replace("\n", " ")

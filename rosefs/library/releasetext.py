@@ -6,6 +6,7 @@ with its key and its line. Nothing here reads a file, or knows what a text is co
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -18,7 +19,19 @@ from rosecache.tags.fields import clean
 from rosefs.library.errors import Mistake, ReleaseTextError
 from rosefs.library.tomllines import elements_of, lines_of, parse
 
-Value = str | bool | PartialDate | ArtistMapping | tuple[str, ...] | None
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """What a key of the release stands for where its tracks say different things; all of these are equal.
+
+    Attributes:
+        lines: What the tracks say: the key with each value, on one line, to choose from.
+    """
+
+    lines: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+
+
+Value = str | bool | PartialDate | ArtistMapping | tuple[str, ...] | Differing | None
 """What a key stands for. Texts are empty where a tag has none, and artists have no aliases."""
 Values = Mapping[str, Value]
 """Values by key."""
@@ -49,6 +62,11 @@ class ReleaseText:
 
     release: Values
     tracks: Mapping[str, Values]
+
+    @property
+    def differing(self) -> Collection[str]:
+        """The keys of the release that its tracks say different things of."""
+        return [key for key, value in self.release.items() if isinstance(value, Differing)]
 
     def flat(self) -> dict[Path, Value]:
         """Returns every value by the key with its tables."""
@@ -180,6 +198,8 @@ RELEASE_FIELDS: tuple[Field, ...] = (
     Field("artists", "releaseartists", _read_artists, f"Roles are {', '.join(ROLES)}."),
 )
 """The keys of a release, in the order of the text."""
+TAGGED: tuple[str, ...] = tuple(field.key for field in RELEASE_FIELDS if field.tag)
+"""The keys of a release that each of its tracks has a tag for, so that they may differ."""
 TRACK_FIELDS: tuple[Field, ...] = (
     Field("disc", "discnumber", _read_number),
     Field("number", "tracknumber", _read_number),
@@ -198,6 +218,10 @@ _TRACKS = """
 # The tracks, by their ids. Numbers are text, since there are tracks A1 and B2; .m4a files hold whole numbers only.
 """
 
+_DIFFERING = (
+    "# The tracks differ in {key}, and stay so. To have one value in all of them, write it without the #."
+)
+
 _ON_TOP = "#! "
 """Starts the lines on top of a text that say what was wrong with it."""
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -214,21 +238,23 @@ def _escaped(character: str) -> str:
     return f"\\u{ord(character):04x}"
 
 
-def format_text(
-    text: ReleaseText, name: str, files: Mapping[str, str], notes: Mapping[str, str] | None = None
-) -> str:
+def format_text(text: ReleaseText, name: str, files: Mapping[str, str]) -> str:
     """Returns the text of a release, with comments that say what may be written.
 
     Args:
         text: What it says.
         name: What the release is called, for people.
         files: What the file of each track is called, by the track's id.
-        notes: More to say of keys of the release, one line each.
     """
     lines = [_INTRODUCTION.format(name=_comment(name))]
     for field in RELEASE_FIELDS:
-        lines += [f"# {hint}" for hint in (field.hint, _comment((notes or {}).get(field.key, ""))) if hint]
-        lines.append(f"{field.key} = {format_value(text.release[field.key])}")
+        value = text.release[field.key]
+        if field.hint:
+            lines.append(f"# {field.hint}")
+        if isinstance(value, Differing):
+            lines += [_DIFFERING.format(key=field.key), *(f"# {line}" for line in value.lines)]
+        else:
+            lines.append(f"{field.key} = {format_value(value)}")
     lines.append(_TRACKS)
     for identifier, values in text.tracks.items():
         lines.append(f"# {_comment(files.get(identifier, identifier))}\n[tracks.{identifier}]")
@@ -284,19 +310,24 @@ def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
     return next((lines[path[:size]] for size in range(len(path), 0, -1) if path[:size] in lines), None)
 
 
-def parse_text(text: str, track_ids: Collection[str] | None = None) -> ReleaseText:
+def parse_text(
+    text: str, track_ids: Collection[str] | None = None, *, may_differ: Collection[str] = ()
+) -> ReleaseText:
     """Reads a text.
 
     Args:
         text: The text; without what :func:`on_top` put there, since lines are counted from its start.
         track_ids: The tracks that it has to have; None takes those that it has.
+        may_differ: The keys of the release that may be missing, since the tracks differ.
 
     Raises:
         ReleaseTextError: It cannot be used; every mistake is named.
     """
     document = parse(text)
     reading = _Reading(text, lines_of(text))
-    release = reading.read(document, RELEASE_FIELDS, (), beside=("tracks",))
+    release = reading.read(
+        {**dict.fromkeys(may_differ, Differing()), **document}, RELEASE_FIELDS, (), beside=("tracks",)
+    )
     tables = document.get("tracks", {})
     if not isinstance(tables, dict):
         reading.note(("tracks",), "expected a table for each track")
@@ -345,6 +376,9 @@ class _Reading:
             where = (*path, field.key)
             if field.key not in table:
                 self.note(where, "the key is missing; write it as it was, or empty")
+                continue
+            if isinstance(table[field.key], Differing):
+                found[field.key] = table[field.key]
                 continue
             try:
                 found[field.key] = field.read(table[field.key])

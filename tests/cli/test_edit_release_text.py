@@ -389,20 +389,52 @@ def test_a_track_that_went_meanwhile_is_named(library: Cli, c: Config, editor: E
 def test_tracks_that_differ_stay_so_until_they_are_touched(library: Cli, c: Config, editor: Editing) -> None:
     set_tags(file_of(c, 2), label="Other")
     library("cache", "update")
-    editor(
-        'assert \'The tracks differ: ["Label"] in 2, ["Other"] in 1. If you change it, all of them get it.\' in text\n'
-        "text = text.replace('\"2018\"', '\"2019\"')"
-    )
+    editor("text = text.replace('\"2018\"', '\"2019\"')")
     library("releases", "edit", "Hash")
     assert [read_tags(file_of(c, number)).labels for number in (1, 2, 3)] == [
         ("Label",),
         ("Other",),
         ("Label",),
     ]
-    editor("text = text.replace('labels = [\"Label\"]', 'labels = [\"Same\"]')")
+    editor("text = 'labels = [\"Same\"]\\n' + text")
     library("releases", "edit", "Hash")
     assert {read_tags(file_of(c, number)).labels for number in (1, 2, 3)} == {("Same",)}
     assert len(list_releases(c)) == 1
+
+
+def test_tracks_that_differ_can_be_given_what_any_of_them_says(
+    library: Cli, c: Config, editor: Editing
+) -> None:
+    set_tags(file_of(c, 1), label="A  [x];B", albumartist="A  [x];B")
+    set_tags(file_of(c, 3), label=None)
+    library("cache", "update")
+    editor(
+        "for start in ('labels = [\"A  [x]', 'artists = [ { name = \"A  [x]'):\n"
+        "    assert f'\\n# {start}' in text\n"
+        "    text = text.replace(f'# {start}', start)"
+    )
+    library("releases", "edit", "Hash")
+    tags = [read_tags(file_of(c, number)) for number in (1, 2, 3)]
+    assert [each.labels for each in tags] == [("A  [x]", "B")] * 3
+    assert [[artist.name for artist in each.releaseartists.main] for each in tags] == [["A  [x]", "B"]] * 3
+
+
+def test_tracks_that_others_made_differ_can_stay_so(library: Cli, c: Config, editor: Editing) -> None:
+    path = file_of(c, 2)
+    editor(
+        "if not run:\n"
+        "    from tests.support.audio import set_tags\n"
+        f"    set_tags(Path({str(path)!r}), label='Other')\n"
+        "    text = text.replace('labels = [\"Label\"]', 'labels = [\"Mine\"]')\n"
+        "    text = text.replace('\"2018\"', '\"2019\"')\n"
+        "else:\n"
+        "    assert 'to what differs by track; put a # before it, or remove this comment' in text\n"
+        "    text = text.replace('labels =', '# labels =')\n"
+    )
+    library("releases", "edit", "Hash")
+    tags = [read_tags(file_of(c, number)) for number in (1, 2, 3)]
+    assert [each.labels for each in tags] == [("Label",), ("Other",), ("Label",)]
+    assert {str(each.releasedate) for each in tags} == {"2019"}
 
 
 def test_aliases_are_neither_shown_nor_written(library: Cli, c: Config, editor: Editing) -> None:
