@@ -6,6 +6,7 @@ Each target runs in a process of its own (``fuzzed.py``), since libFuzzer takes 
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def _fuzz(task: Task, name: str, seconds: int) -> None:
             f"-artifact_prefix={task.directory}/{name}-",
         ],
         capture_output=True, text=True, errors="replace", check=False,
+        env={**os.environ, "TMPDIR": str(task.directory)},  # libFuzzer ends the process without a chance to clean up
     )  # fmt: skip
     done = re.search(r"stat::number_of_executed_units:\s*(\d+)|Done (\d+) runs", ran.stderr)
     task.count(f"inputs made for: {name}", int(next(filter(None, done.groups()))) if done else 0)
