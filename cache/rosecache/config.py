@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -18,6 +17,7 @@ import msgspec
 import platformdirs
 
 from rosecache.errors import ConfigError
+from rosecache.tomltext import parse_toml
 
 T = TypeVar("T")
 
@@ -181,12 +181,12 @@ def _absolute(path: Path) -> Path:
 def read_toml(path: Path) -> dict[str, Any]:
     """Returns a configuration file's content. Raises ConfigError, with line and column, if it is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(error.strerror or str(error), path=path) from error
     except UnicodeDecodeError as error:
         raise ConfigError("the file is not UTF-8 text", path=path) from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
+    except ValueError as error:
         raise ConfigError(f"not valid TOML: {error}", path=path) from error
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from uuid import UUID
 
 from rosecache.errors import InvalidDatafileError
 from rosecache.temporary import TEMPORARY_PREFIX, claim, make_temporary
+from rosecache.tomltext import parse_toml
 
 _TEMPORARY = TEMPORARY_PREFIX + "toml."
 
@@ -264,8 +264,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     if any(line.count(".") > _MOST_DOTS for line in text.split("\n")):
         raise InvalidDatafileError(path, f"a line with more than {_MOST_DOTS} dots")
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
+        return parse_toml(text)
+    except ValueError as error:
         raise InvalidDatafileError(path, f"not valid TOML: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Checks of a configuration beyond its types: that its templates can be used, and its genres be read.
+"""Checks of a configuration beyond its types: that its templates can be used, and its genres and rules be read.
 
 Apart from reading the configuration, since it costs importing the template engine. Changes nothing.
 """
@@ -16,6 +16,7 @@ from rosecache.errors import ConfigError, TemplateError
 from rosecache.genres import load_genre_tree
 from rosecache.templates import TemplateKind, validate_template
 from rosefs.rules.smart import parse_smart
+from rosefs.rules.stored import stored_rules
 from rosefs.settings import Settings
 
 _KINDS: dict[str, TemplateKind] = {"release": "release", "track": "track", "all_tracks": "track"}
@@ -46,6 +47,7 @@ def check_settings(path: Path) -> tuple[Settings | None, list[ConfigError]]:
             c = settings.cache
             return settings, [
                 *errors, *template_errors(c, path), *genre_errors(c), *smart_errors(settings, path),
+                *rule_errors(settings, path),
             ]  # fmt: skip
 
 
@@ -78,6 +80,14 @@ def smart_errors(settings: Settings, path: Path) -> Iterator[ConfigError]:
     """Yields an error if a smart list cannot be read, the first."""
     try:
         parse_smart(settings.smart, path=path)
+    except ConfigError as error:
+        yield error
+
+
+def rule_errors(settings: Settings, path: Path) -> Iterator[ConfigError]:
+    """Yields an error if a stored rule cannot be read, the first."""
+    try:
+        stored_rules(settings.stored_metadata_rules, path=path)
     except ConfigError as error:
         yield error
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rosecache.tomltext import parse_toml
 from rosefs.library.errors import Mistake, ReleaseTextError
 
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
+_ENDS = re.compile(r"""]|\"{3}|'{3}""")
+"""Is in the last line of every statement that has several."""
 
 
 def parse(text: str) -> dict[str, Any]:
     """Reads a TOML text. Raises ReleaseTextError, whose one mistake has no key."""
     try:
-        return tomllib.loads(text)
-    except ValueError as error:  # the parser's own, and that of a number too long to be one
+        return parse_toml(text)
+    except ValueError as error:
         found = _PLACE.search(str(error))
         reason = _PLACE.sub("", str(error))
         at = found[1] if found else None
@@ -24,10 +26,6 @@ def parse(text: str) -> dict[str, Any]:
             reason = f"{reason}: the text ends too early; is a quote or a bracket still open?"
         raise ReleaseTextError(
             [Mistake("", int(at) if at else None, f"this is no TOML: {reason}")]
-        ) from error
-    except RecursionError as error:
-        raise ReleaseTextError(
-            [Mistake("", None, "this is no TOML: too many brackets in brackets")]
         ) from error
 
 
@@ -66,19 +64,24 @@ def elements_of(text: str, line: int) -> Mapping[int, int]:
 
 def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Yields each header and each key with its value: the line where it starts, its text and what it says alone."""
-    start, kept = 1, ""
+    start = 1
+    kept: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        kept = f"{kept}{line}\n"
-        values = _try(kept)
+        kept.append(f"{line}\n")
+        if len(kept) > 1 and not _ENDS.search(line):
+            continue  # trying at each line of a long list would take time by the square of its length
+        statement = "".join(kept)
+        values = _try(statement)
         if values is not None:
-            yield start, kept, values
-            start, kept = number + 1, ""
+            yield start, statement, values
+            start = number + 1
+            kept.clear()
 
 
 def _try(text: str) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        return parse_toml(text)
+    except ValueError:
         return None
 
 

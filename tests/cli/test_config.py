@@ -160,6 +160,12 @@ VIEWS = ", ".join(
             "[[smart]]\nname = 'x'\nkind = 'search'\nmatcher = 'new:true'\nsort = 'duration'",
             "smart[0].sort: a search cannot be sorted by 'duration', but by added_at, ",
         ),
+        (
+            "[[stored_metadata_rules]]\nmatcher = 'genre:x'\nactions = ['add:y', 'replace:a:b']",
+            "stored_metadata_rules[0].actions[1]: action, column 10: expected the end",
+        ),
+        (f"x = {5000 * '9'}", "not valid TOML: a number has too many digits"),
+        (f"x = {5000 * '['}", "not valid TOML: too many brackets in brackets"),
         ("genres_file = '/no/such/file'", "No such file or directory"),
         ("x = ", "not valid TOML: Invalid value (at line 2, column 5)"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from rosecache.model import RELEASE_TYPES, ROLES, Artist, ArtistMapping, PartialDate
 from rosecache.tags.fields import clean
+from rosecache.tomltext import parse_toml
+from rosefs.library import tomllines
 from rosefs.library.errors import Mistake, ReleaseTextError
 from rosefs.library.releasetext import (
     TAGGED,
@@ -126,7 +129,7 @@ def mistakes_of(old: str, new: str) -> list[str]:
         ("labels = []", "labels = [", "line 14: this is no TOML: "),
         ('"Hi High"', '"Hi High', "line 23: this is no TOML: "),
         ('title = "Hash"', 'title = "a"\ntitle = "b"', "line 2: this is no TOML: "),
-        ("new = true", f"new = {'1' * 5000}", "this is no TOML: Exceeds the limit"),
+        ("new = true", f"new = {'1' * 5000}", "this is no TOML: a number has too many digits"),
         ("labels = []", "labels = " + "[" * 5000, "this is no TOML: too many brackets in brackets"),
     ],
 )  # fmt: skip
@@ -177,3 +180,18 @@ def test_lines_on_top_are_counted_and_removed_again() -> None:
 def test_an_emptied_text_is_known(text: str) -> None:
     assert is_emptied(text)
     assert not is_emptied(f"{text}\ntitle = 1")
+
+
+def test_a_long_list_is_gone_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = tuple(Artist(f"name {number}") for number in range(1000))
+    text = parse_text(TEXT, [TRACK]).with_values({("artists",): ArtistMapping(main=names)})
+    written = format_text(text, "", {})
+    read: list[int] = []
+
+    def counted(part: str) -> dict[str, Any]:
+        read.append(len(part))
+        return parse_toml(part)
+
+    monkeypatch.setattr(tomllines, "parse_toml", counted)
+    assert parse_text(written, [TRACK]) == text
+    assert sum(read) < 4 * len(written)
