@@ -95,10 +95,9 @@ def slow(workspace: Workspace, binding: str) -> Iterator[Figure]:
 
 
 def _beside_a_reader(workspace: Workspace, binding: str, *, reads: bool = True) -> float:
-    large = os.path.join(*workspace.large_shown.parts)
-    with mounted_library(
-        workspace.rosefs.c, workspace.directory / "slow", binding, kind=SlowFileSystem
-    ) as mounted:
+    large, here = workspace.large_shown, workspace.directory / "slow"
+    here.mkdir(exist_ok=True)
+    with mounted_library(workspace.rosefs.c, here, binding, kind=SlowFileSystem) as mounted:
         releases = sorted((mounted.path / "Releases").iterdir())[:_LOOKED_AT]
         with contextlib.ExitStack() as stack:
             if reads:
