@@ -20,6 +20,7 @@ from rosefs.cli.kinds import KINDS, Kind
 from rosefs.cli.lazy import LazyCommand, LazyGroup
 from rosefs.cli.lookup import find_named
 from rosefs.cli.output import as_json, write_fields, write_json, write_rows
+from rosefs.cli.smart_lists import with_smart
 from rosefs.cli.state import State, pass_state
 from rosefs.rules.errors import RuleSyntaxError
 from rosefs.rules.model import Matcher
@@ -70,7 +71,7 @@ def _make_list(kind: Kind) -> click.Command:
     @pass_state
     def run(state: State, /, json_output: bool, matcher: Matcher | None = None, **filters: Any) -> None:
         given = {name: value for name, value in filters.items() if value is not None}
-        entries = _chosen(cached_config(state), kind, matcher, given)
+        entries = _chosen(cached_config(state), with_smart(kind, state), matcher, given)
         if json_output:
             write_json([as_json(entry) for entry in entries])
         else:
@@ -100,9 +101,9 @@ def _chosen(c: Config, kind: Kind, matcher: Matcher | None, filters: Mapping[str
 def _make_show(kind: Kind) -> click.Command:
     @pass_state
     def run(state: State, /, text: str, json_output: bool) -> None:
-        c = cached_config(state)
-        entry = find_one(c, kind, text)
-        members = kind.members.of(c, entry) if kind.members is not None else ()
+        c, among = cached_config(state), with_smart(kind, state)
+        entry = find_one(c, among, text)
+        members = among.members.of(c, entry) if among.members is not None else ()
         if json_output:
             write_json(_with_members(kind, entry, members))
             return

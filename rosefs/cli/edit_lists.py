@@ -12,6 +12,7 @@ import click
 from rosecache.config import Config
 from rosefs.cli.browse import cached_config
 from rosefs.cli.editing import find_release, find_track, json_option, open_library, say
+from rosefs.cli.smart_lists import refuse_smart, smart_tracks
 from rosefs.cli.state import State, pass_state
 from rosefs.library import lists
 from rosefs.library.errors import EditTextError
@@ -20,8 +21,9 @@ from rosefs.library.lists import COLLAGES as COLLAGE
 from rosefs.library.lists import PLAYLISTS as PLAYLIST
 from rosefs.library.lists import Kind
 from rosefs.library.listtext import Applied, ListText, apply_text, edit_text
-from rosefs.library.m3u import export_playlist
+from rosefs.library.m3u import export_playlist, export_tracks
 from rosefs.library.memberfiles import MemberFile
+from rosefs.settings import SmartKind
 
 _IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -37,6 +39,17 @@ class _Words:
 
 _COLLAGE = _Words(COLLAGE, "release", lambda c, text: find_release(c, text).id)
 _PLAYLIST = _Words(PLAYLIST, "track", lambda c, text: find_track(c, text).id)
+
+
+_SMART: Mapping[str, SmartKind] = {COLLAGE.name: "collage", PLAYLIST.name: "playlist"}
+
+
+def _opened(state: State, kind: Kind, *names: str) -> tuple[Config, Journal]:
+    """Returns what :func:`open_library` does, for a change of lists. Raises click.ClickException if one is smart."""
+    opened = open_library(state)
+    for name in names:
+        refuse_smart(opened[0], state, _SMART[kind.name], name)
+    return opened
 
 
 def _count(number: int, what: str) -> str:
@@ -67,7 +80,7 @@ def _make_rename(words: _Words) -> click.Command:
     @json_option
     @pass_state
     def rename(state: State, old: str, new: str, json_output: bool) -> None:
-        c, journal = open_library(state)
+        c, journal = _opened(state, kind, old)
         paths = lists.rename(c, journal, kind, old, new)
         say(paths, [f"renamed {old} to {new}"], as_json=json_output)
 
@@ -84,7 +97,7 @@ def _make_delete(words: _Words) -> click.Command:
     @json_option
     @pass_state
     def delete(state: State, names: tuple[str, ...], json_output: bool) -> None:
-        c, journal = open_library(state)
+        c, journal = _opened(state, kind, *names)
         for name in names:
             lists.expect_list(c, kind, name)
         done = [lists.delete(c, journal, kind, name) for name in names]
@@ -111,7 +124,7 @@ def _make_add(words: _Words) -> click.Command:
     @json_option
     @pass_state
     def add(state: State, name: str, members: tuple[str, ...], json_output: bool) -> None:
-        c, journal = open_library(state)
+        c, journal = _opened(state, kind, name)
         done = lists.add(c, journal, kind, name, [words.find(c, text) for text in members])
         lines = [f"added {_count(len(done.added), member)} to {name}"] if done.added else []
         if done.present:
@@ -133,7 +146,7 @@ def _make_remove(words: _Words) -> click.Command:
     @json_option
     @pass_state
     def remove(state: State, name: str, members: tuple[str, ...], json_output: bool) -> None:
-        c, journal = open_library(state)
+        c, journal = _opened(state, kind, name)
         # What is missing can be named by the id that the list has.
         held = {each.id for each in MemberFile.read(lists.expect_list(c, kind, name), kind.key).members}
         ids = [text.lower() if text.lower() in held else words.find(c, text) for text in members]
@@ -154,7 +167,7 @@ def _make_edit(words: _Words) -> click.Command:
     @click.argument("name")
     @pass_state
     def edit(state: State, name: str) -> None:
-        c, journal = open_library(state)
+        c, journal = _opened(state, kind, name)
         before = edit_text(c, kind, name)
         done = _edit_until_right(c, journal, before)
         if done is None:
@@ -193,7 +206,7 @@ def _set_cover(state: State, name: str, image: Path, json_output: bool) -> None:
 
     IMAGE is copied. A cover of another kind that the playlist has goes to the trash.
     """
-    c, journal = open_library(state)
+    c, journal = _opened(state, PLAYLIST, name)
     done = lists.set_cover(c, journal, name, image)
     say([done], [f"set {done.path}"], as_json=json_output)
 
@@ -204,7 +217,7 @@ def _set_cover(state: State, name: str, image: Path, json_output: bool) -> None:
 @pass_state
 def _delete_cover(state: State, name: str, json_output: bool) -> None:
     """Put the cover of a playlist into the trash."""
-    c, journal = open_library(state)
+    c, journal = _opened(state, PLAYLIST, name)
     done = lists.delete_cover(c, journal, name)
     say(done, [f"deleted {each.original}" for each in done], as_json=json_output)
 
@@ -221,7 +234,12 @@ def _export(state: State, name: str, file: Path, relative: bool, force: bool, js
 
     FILE, usually named .m3u8, gets the paths of the tracks in the music directory. Missing tracks are left out.
     """
-    done = export_playlist(cached_config(state), name, file, relative=relative, force=force)
+    c = cached_config(state)
+    tracks = smart_tracks(c, state, name)
+    if tracks is None:
+        done = export_playlist(c, name, file, relative=relative, force=force)
+    else:
+        done = export_tracks(tracks, file, relative=relative, force=force)
     say([done], [f"exported {_count(done.tracks, 'track')} to {done.path}"], as_json=json_output)
 
 

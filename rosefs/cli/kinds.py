@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rosecache.config import Config
 from rosecache.formatting import format_artists, format_release_type
-from rosecache.model import Collage, Playlist, Release, Track
+from rosecache.model import Release, Track
 from rosecache.query.facets import list_artists, list_descriptors, list_genres, list_labels
 from rosecache.query.lists import (
     get_collage,
@@ -28,6 +29,7 @@ from rosefs.cli.output import Column
 from rosefs.library.resolve import find_release, find_track, resolve_release, resolve_track
 from rosefs.rules.matching import find_releases, find_tracks
 from rosefs.rules.model import Matcher
+from rosefs.settings import SmartKind
 
 Filters = Mapping[str, Any]
 """Arguments of ``filter_releases`` or ``filter_tracks``, without those that were not given."""
@@ -67,6 +69,8 @@ class Kind:
     resolve: Callable[[Config, str], Any] | None = None
     """The same, but with an error that is about paths if there is none."""
     named_by: str = "NAME"
+    smart: SmartKind | None = None
+    """Which smart lists of the configuration are among them."""
     members: Members | None = None
 
 
@@ -75,6 +79,22 @@ class ArtistEntry:
     """An artist of a listing; the other facets have such an entry in ``rosecache.model``."""
 
     artist: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListEntry:
+    """A collage of a listing. One that is ``smart`` is made by a matcher, and has no file and no time."""
+
+    name: str
+    source_mtime: int | None
+    smart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistEntry(ListEntry):
+    """A playlist of a listing."""
+
+    cover_path: Path | None = None
 
 
 def _joined(values: Iterable[str]) -> str:
@@ -206,14 +226,21 @@ def _artists(c: Config) -> list[ArtistEntry]:
     return [ArtistEntry(name) for name in list_artists(c)]
 
 
-def _collages(c: Config) -> list[Collage]:
+def _collages(c: Config) -> list[ListEntry]:
     found = (get_collage(c, name) for name in list_collages(c))
-    return [collage for collage in found if collage is not None]
+    return [ListEntry(each.name, each.source_mtime, smart=False) for each in found if each is not None]
 
 
-def _playlists(c: Config) -> list[Playlist]:
+def _playlists(c: Config) -> list[PlaylistEntry]:
     found = (get_playlist(c, name) for name in list_playlists(c))
-    return [playlist for playlist in found if playlist is not None]
+    return [
+        PlaylistEntry(each.name, each.source_mtime, smart=False, cover_path=each.cover_path)
+        for each in found
+        if each is not None
+    ]
+
+
+_SMART: Column[ListEntry] = Column("Smart", lambda entry: _flag("smart", when=entry.smart))
 
 
 KINDS: Mapping[str, Kind] = {
@@ -232,12 +259,13 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "collages",
             "collage",
-            (Column("Name", lambda collage: collage.name),),
+            (Column("Name", lambda collage: collage.name), _SMART),
             entries=lambda c, _: _collages(c),
             names=lambda collage: (collage.name,),
             members=Members(
                 "releases", _RELEASE_COLUMNS, lambda c, collage: get_collage_releases(c, collage.name)
             ),
+            smart="collage",
         ),
         Kind(
             "playlists",
@@ -245,12 +273,14 @@ KINDS: Mapping[str, Kind] = {
             (
                 Column("Name", lambda playlist: playlist.name),
                 Column("Cover", lambda playlist: _text(playlist.cover_path), in_tables=False),
+                _SMART,
             ),
             entries=lambda c, _: _playlists(c),
             names=lambda playlist: (playlist.name,),
             members=Members(
                 "tracks", _TRACK_COLUMNS, lambda c, playlist: get_playlist_tracks(c, playlist.name)
             ),
+            smart="playlist",
         ),
     )
 }

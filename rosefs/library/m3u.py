@@ -51,7 +51,13 @@ def export_playlist(
     """
     if get_playlist(c, name) is None:
         raise NotFoundError(f"there is no playlist {name!r}")
-    tracks = get_playlist_tracks(c, name)
+    return export_tracks(get_playlist_tracks(c, name), target, relative=relative, force=force)
+
+
+def export_tracks(
+    tracks: Sequence[Track], target: Path, *, relative: bool = False, force: bool = False
+) -> Exported:
+    """Writes tracks to a file, as :func:`export_playlist` does. Raises as that does, but for NotFoundError."""
     target = Path(os.path.abspath(target))
     content = format_m3u(tracks, target.parent if relative else None)
     if os.path.lexists(target) and not force:

@@ -93,8 +93,8 @@ def test_facets_collages_and_playlists_are_lines_of_names(library: Cli) -> None:
         ["Warm", "only new releases"],
     ]
     assert ["Jazz", "only new releases"] in library.lines("genres", "list")
-    assert library.lines("collages", "list") == [["Both"]]
-    assert library.lines("playlists", "list") == [["Mix", ""]]
+    assert library.lines("collages", "list") == [["Both", ""]]
+    assert library.lines("playlists", "list") == [["Mix", "", ""]]
 
 
 @pytest.mark.parametrize(
