@@ -56,16 +56,17 @@ class Applied:
 def edit_text(c: Config, kind: Kind, name: str) -> ListText:
     """Returns a list as text. Raises NotFoundError, InvalidNameError, InvalidDatafileError or OSError."""
     file = MemberFile.read(expect_list(c, kind, name), kind.key)
-    lines: list[str] = []
     plain = [_line(member) for member in file.members]
-    taken = Counter(plain)
+    taken = set(plain)
+    lines: dict[str, None] = {}
+    numbers: Counter[str] = Counter()
     for line in plain:
         # Of equal lines the first stays as it is; nobody gets a line that is somebody else's own.
-        candidate, number = line, 1
-        while candidate in lines or (number > 1 and candidate in taken):
-            number += 1
-            candidate = f"{line} [{number}]"
-        lines.append(candidate)
+        candidate = line
+        while candidate in lines or (numbers[line] and candidate in taken):
+            numbers[line] += 1
+            candidate = f"{line} [{numbers[line] + 1}]"
+        lines[candidate] = None
     return ListText(kind, name, tuple(lines), _occurrences(file.members))
 
 
@@ -86,11 +87,13 @@ def apply_text(c: Config, journal: Journal, before: ListText, text: str) -> Appl
         now = {occurrence: index for index, occurrence in enumerate(_occurrences(file.members))}
         old = [now[occurrence] for occurrence in before.members if occurrence in now]
         chosen = [now[occurrence] for occurrence in wanted if occurrence in now]
-        newer = [index for occurrence, index in now.items() if occurrence not in before.members]
+        known = set(before.members)
+        newer = [index for occurrence, index in now.items() if occurrence not in known]
         order = [*chosen, *newer]
         if order != list(range(len(file.members))):
             edit.replace(file.path, file.with_members(order))
-    kept = [index for index in sorted(old) if index in chosen]
+    staying = set(chosen)
+    kept = [index for index in sorted(old) if index in staying]
     return Applied(len(old) - len(chosen), chosen != kept)
 
 
