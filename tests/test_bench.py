@@ -29,6 +29,7 @@ ON_MOUNT = (
     "readers",
     "tracks",
     "mount",
+    "slow",
     "memory",
     "idle",
     "scale",
