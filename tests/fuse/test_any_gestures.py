@@ -26,6 +26,7 @@ import rosecache
 from rosefs.library import lists, releases
 from rosefs.library.journal import Journal
 from rosefs.library.undo import undo
+from rosefs.settings import SmartSettings
 from tests.fuse.conftest import run, wait_for, working
 from tests.support.audio import PICTURE, make_release, set_tags
 from tests.support.library import check_cache, snapshot
@@ -37,6 +38,13 @@ pytestmark = pytest.mark.usefixtures("need_fuse")
 PICK = st.integers(0, 1000)
 PICTURES = {"png": PICTURE, "jpg": b"\xff\xd8\xff a JPEG"}
 VIEW = st.sampled_from(["Collages", "Playlists"])
+SMART = (
+    SmartSettings(name="Smart", kind="collage", matcher="new:true"),
+    SmartSettings(name="Smart", kind="playlist", matcher="tracktitle:"),
+)
+SEARCH = "Search/releasetitle:"
+TRACKS = st.sampled_from(["Releases", "Releases/!All Tracks", SEARCH, f"{SEARCH}/!All Tracks"])
+"""Directories in which tracks are edited."""
 
 
 class Gestures(RuleBasedStateMachine):
@@ -50,7 +58,13 @@ class Gestures(RuleBasedStateMachine):
         self.top = Path(tempfile.mkdtemp())
         self.stack.callback(shutil.rmtree, self.top)
         self.bench = self.stack.enter_context(
-            working(self.top, self.binding, hard_limit=5 * HARD_LIMIT, allows_log=["put back [0-9]+ files"])
+            working(
+                self.top,
+                self.binding,
+                hard_limit=5 * HARD_LIMIT,
+                allows_log=["put back [0-9]+ files"],
+                smart=SMART,
+            )
         )
         self.mnt, self.c = self.bench.mount.path, self.bench.c
         self.journal = Journal(self.bench.state_dir)
@@ -103,10 +117,10 @@ class Gestures(RuleBasedStateMachine):
     def release_path(self, release: str, view: str = "Releases") -> Path:
         return self.named(self.mnt / view, release)
 
-    def track_path(self, track: str, *, flat: bool = False) -> Path:
-        if flat:
-            return self.named(self.mnt / "Releases/!All Tracks", track)
-        return self.named(self.release_path(self.shelf.release_of[track]), track)
+    def track_path(self, track: str, view: str = "Releases") -> Path:
+        if view.endswith("!All Tracks"):
+            return self.named(self.mnt / view, track)
+        return self.named(self.release_path(self.shelf.release_of[track], view), track)
 
     def lists(self, view: str) -> dict[str, list[str]]:
         return self.shelf.collages if view == "Collages" else self.shelf.playlists
@@ -133,11 +147,11 @@ class Gestures(RuleBasedStateMachine):
     # Gestures on releases -------------------------------------------------------------------------------
 
     @precondition(lambda self: self.shelf.titles)
-    @rule(pick=PICK, flat=st.booleans())
-    def retag_in_place(self, pick: int, flat: bool) -> None:
+    @rule(pick=PICK, view=TRACKS)
+    def retag_in_place(self, pick: int, view: str) -> None:
         track, title = self.track(pick), self.new_name()
         with self.gesture() as shelf:
-            set_tags(self.track_path(track, flat=flat), title=title)
+            set_tags(self.track_path(track, view), title=title)
             self.retags.append((self.journal.history(1)[0].id, track, shelf.titles[track], title))
             shelf.titles[track] = title
 
@@ -158,12 +172,12 @@ class Gestures(RuleBasedStateMachine):
 
     # An update of a library without any release changes nothing: its disk may not be mounted.
     @precondition(lambda self: len(self.shelf.new) > 1)
-    @rule(pick=PICK, flat=st.booleans())
-    def remove_a_track(self, pick: int, flat: bool) -> None:
+    @rule(pick=PICK, view=TRACKS)
+    def remove_a_track(self, pick: int, view: str) -> None:
         track = self.track(pick)
         is_last = len(self.shelf.tracks_of(self.shelf.release_of[track])) == 1
         with self.gesture() as shelf:
-            run("rm", self.track_path(track, flat=flat))
+            run("rm", self.track_path(track, view))
             if is_last:
                 self.bench.clock.advance(11)
             shelf.remove_track(track)
@@ -404,6 +418,7 @@ class Gestures(RuleBasedStateMachine):
         expected = self.shelf.shown()
         assert shown_by_cache(self.c) == expected
         wait_for(lambda: self._shown() == expected)
+        wait_for(lambda: self._matching() == self._expected_matching())
         before = snapshot(self.c.music_source_dir)
         other = msgspec.structs.replace(self.c, cache_dir=self.top / f"cache {self.new_name()}")
         assert rosecache.update_cache(other).problems == []
@@ -413,9 +428,37 @@ class Gestures(RuleBasedStateMachine):
 
     def _shown(self) -> Shown | None:
         try:
-            return shown_by_mount(self.mnt)
+            shown = shown_by_mount(self.mnt)
         except FileNotFoundError:
             return None  # names change while they are looked at
+        if shown is not None:
+            del shown.collages["Smart"], shown.playlists["Smart"]
+        return shown
+
+    def _matching(self) -> list[set[str]] | None:
+        """Returns what matchers find in the mount: new releases, all tracks, and the releases of a few tracks."""
+        directories = ["Collages/Smart", "Search/new:true", "Playlists/Smart", SEARCH]
+        directories += [f"Search/tracktitle:^{self.shelf.titles[track]}$" for track in self._some_tracks()]
+        try:
+            return [
+                {each for path in (self.mnt / name).iterdir() if (each := id_of(path))}
+                for name in directories
+            ]
+        except FileNotFoundError:
+            return None
+
+    def _expected_matching(self) -> list[set[str]]:
+        shelf = self.shelf
+        new = {release for release, is_new in shelf.new.items() if is_new}
+        some = [shelf.titles[track] for track in self._some_tracks()]
+        found = [
+            {shelf.release_of[track] for track in shelf.titles if shelf.titles[track] == title}
+            for title in some
+        ]
+        return [new, new, {*shelf.titles}, {*shelf.new}, *found]
+
+    def _some_tracks(self) -> list[str]:
+        return sorted(self.shelf.titles)[-3:]
 
 
 # REPEAT=20 pytest … tries so many times as many histories, other ones each time.

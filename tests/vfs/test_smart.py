@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 import pytest
 
@@ -13,8 +14,10 @@ from rosefs.vfs.errors import AbsentError, NameTooLongError
 from rosefs.vfs.nodes import Key
 from rosefs.vfs.searching import find_search, is_typed
 from tests.support.audio import make_release, set_tags
-from tests.support.browsing import Browser
+from tests.support.browsing import Browser, counted_queries
 from tests.support.library import make_list
+from tests.support.waiting import wait_until
+from tests.vfs.test_forgetting import NotingKernel
 
 LOONA = "LOONA - 2018. Hash"
 BLACKPINK = "BLACKPINK - 2016. Square - Single"
@@ -197,3 +200,28 @@ def test_keys_of_searches_lie_below_one_another() -> None:
     assert deep.parent.parent == Key("search", "", "")
     assert is_typed(deep)
     assert not is_typed(Key("search", "Lush Ones", ""))
+
+
+def test_the_kernel_lets_go_of_the_oldest_of_too_many_typed_searches(library: Config) -> None:
+    browser, kernel = Browser(library, SMART), NotingKernel()
+    browser.fs.connect(kernel)
+    try:
+        parent = browser.stat("Search").inode
+        for number in (*range(256), 0, *range(256, 260)):
+            browser.fs.lookup(parent, f"tracktitle:{number}".encode())
+        wait_until(lambda: len(kernel.entries) == 4)
+        assert kernel.entries == {
+            (parent, f"tracktitle:{number}") for number in range(1, 5)
+        }  # 0 was used again
+    finally:
+        browser.fs.disconnect()
+
+
+def test_names_in_a_search_that_was_listed_cost_no_query(smart: Browser) -> None:
+    search = smart.stat("Search/genre:K-Pop").inode
+    assert smart.releases("Search/genre:K-Pop")
+    with counted_queries(smart.c) as queries:
+        for name in (LOONA, BLACKPINK, "x"):
+            with suppress(AbsentError):
+                smart.fs.lookup(search, name.encode())
+    assert queries == []
