@@ -28,7 +28,7 @@ from rosefs.vfs.nodes import (
     Node,
     playlist_of,
 )
-from rosefs.vfs.searching import is_typed, leads_for_good
+from rosefs.vfs.searching import is_saved, is_typed, leads_for_good
 from rosefs.vfs.telling import Telling
 from rosefs.vfs.tree import Dropped, Tree
 from rosefs.vfs.views import VIEWS
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 _WITHOUT_CACHED_NAMES = ("collages", "playlists", *SMART_LISTS)
 """Views where names come and go by number, and where a name tells what writing to a file means: the kernel asks
-for each name every time."""
+for each name every time. In saved searches too."""
 
 _MAX_ABSENT = 1000
 """How many absent names of one directory are noted; the kernel asks for more of them every time."""
@@ -234,6 +234,6 @@ class Forgetting:
 
 def _names_last(directory: Key) -> bool:
     """Tells whether the kernel may remember names in a directory: not in one of lists, or that programs fill."""
-    return directory == ROOT_KEY or (
-        directory.space in VIEWS and directory.space not in _WITHOUT_CACHED_NAMES
-    )
+    if directory.space in _WITHOUT_CACHED_NAMES or is_saved(directory):
+        return False
+    return directory == ROOT_KEY or directory.space in VIEWS

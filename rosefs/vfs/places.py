@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from rosefs.vfs.nodes import ALL_TRACKS, ARRIVAL, GHOST, GHOSTS, ROOT_KEY, SEARCH, SMART_LISTS, Key
+from rosefs.vfs.searching import is_saved
 from rosefs.vfs.views import VIEWS
 
 
@@ -34,9 +35,10 @@ class Place(Enum):
     COLLAGE_TRACKS = auto()
     """The flat directory of a collage's tracks."""
     SMART_LIST = auto()
-    """A smart collage or playlist, or the flat directory of one's tracks; also where such a list is concerned."""
+    """A smart collage or playlist, or a saved search, or the flat directory of one's tracks; also where such a list is
+    concerned."""
     SMART_RELEASE = auto()
-    """A release's directory in a smart collage."""
+    """A release's directory in a smart collage or a saved search."""
     SINK = auto()
     """A directory that was just copied into a collage; also where anything just copied in is concerned."""
     ARRIVAL = auto()
@@ -62,7 +64,7 @@ def place_of(directory: Key) -> Place:
         return Place.SINK
     if directory.space == ARRIVAL:
         return Place.ARRIVAL
-    if directory.space in SMART_LISTS:
+    if directory.space in SMART_LISTS or is_saved(directory):
         is_release = directory.entity not in ("", ALL_TRACKS)
         return Place.SMART_RELEASE if is_release else Place.SMART_LIST
     view = VIEWS[directory.space]
@@ -80,7 +82,7 @@ def place_of_name(directory: Key, key: Key | None) -> Place:
     """Returns where a name is, by its directory and what it stands for, which may be what decides what can be done."""
     if key is not None and (is_ghost(key) or key.space == ARRIVAL):
         return place_of(key)
-    if key is not None and key.space in SMART_LISTS and not key.entity:
+    if key is not None and not key.entity and (key.space in SMART_LISTS or is_saved(key)):
         return Place.SMART_LIST
     if key is not None and key.space == SEARCH and not key.entity:
         return Place.VALUES

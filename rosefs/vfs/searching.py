@@ -35,6 +35,11 @@ def is_typed(key: Key) -> bool:
     return key.space == SEARCH and _is_matcher(key.value)
 
 
+def is_saved(key: Key) -> bool:
+    """Tells whether a directory is, or is below, one that the configuration makes."""
+    return key.space == SEARCH and bool(key.value) and not _is_matcher(key.value.partition("/")[0])
+
+
 def _is_matcher(name: str) -> bool:
     # Every matcher has a colon, and no name that is listed has one: they are made safe.
     return ":" in name

@@ -129,6 +129,17 @@ REFUSED = (
     "rm {top}/Playlists/Firsts/1.*",
     "rm {top}/Collages/Old/1.*/01*",
     "rm -r {top}/Collages/Old/1.*",
+    "rm -r {top}/Search/Saved",
+    "rm -r {top}/Search/Saved/*LOONA*",
+    "rm -r {top}/Search/Saved/genre:K-Pop",
+    "rm {top}/Search/Saved/*LOONA*/01*",
+    "rm {top}/Search/Saved/\\!All\\ Tracks/*01*",
+    "rm {top}/Search/Saved/releasedate:2018/*LOONA*/01*",
+    "mv {top}/Search/Saved/*LOONA* {top}/Search/Saved/x",
+    "cp -r {release} {top}/Search/Saved/new",
+    "cp {file} {top}/Search/Saved/*LOONA*/01*",
+    "sh -c 'echo >> \"$0\"' {top}/Search/Saved/*LOONA*/01*",
+    "setfattr -n user.rosefs.new -v false {top}/Search/Saved/*LOONA*",
     "mv {top}/Playlists/Firsts/1.* {top}/Playlists/Firsts/2.x",
     "sh -c 'echo >> \"$0\"' {top}/Playlists/Firsts/1.*",
     "setfattr -n user.rosefs.new -v false {top}/Collages/Old/1.*",
@@ -150,4 +161,20 @@ def test_what_has_no_meaning_there_is_refused_and_changes_nothing(
     assert "Operation not permitted" in "".join(said) or "not permitted" in "".join(said), done
     assert snapshot(smart_bench.source) == before
     assert smart_bench.journal() == edits
+    smart_bench.check()
+
+
+def test_a_file_that_is_listed_in_a_saved_search_can_be_changed_elsewhere(smart_bench: Workbench) -> None:
+    top, path = smart_bench.top, smart_bench.source / "loona/02.flac"
+    before = path.read_bytes()
+    typed, saved = (
+        top / search / LOONA / "02. Track 2.flac" for search in ("Search/artist:LOONA", "Search/Saved")
+    )
+    for _ in range(2):
+        typed.open("r+b").close()
+        assert saved.name in os.listdir(saved.parent)
+        with pytest.raises(PermissionError):
+            saved.open("r+b").close()
+        assert saved.read_bytes() == before
+    assert path.read_bytes() == before
     smart_bench.check()
