@@ -11,7 +11,7 @@ import click
 from rosecache.datafiles import write_atomically
 from rosefs.cli.lazy import LazyCommand, LazyGroup
 from rosefs.cli.output import one_line
-from rosefs.cli.settings_check import check_settings
+from rosefs.cli.settings_check import check_settings, smart_notes
 from rosefs.cli.state import State, pass_state
 from rosefs.cli.systemd import unit
 
@@ -61,6 +61,8 @@ def check(state: State, path: Path | None) -> None:
         click.echo(
             f"rosefs: note: music_source_dir: {one_line(str(source))} is no directory at present", err=True
         )
+    for note in smart_notes(settings):
+        click.echo(f"rosefs: note: {one_line(note)}", err=True)
     click.echo(f"{one_line(str(path))}: no mistakes found")
 
 

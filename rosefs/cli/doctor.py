@@ -9,9 +9,9 @@ import click
 from rosecache.errors import ConfigError
 from rosefs.cli.doctor_library import library_findings
 from rosefs.cli.doctor_system import mount_findings, system_findings
-from rosefs.cli.findings import Finding, Level, error, ok
+from rosefs.cli.findings import Finding, Level, error, ok, warning
 from rosefs.cli.output import Column, write_json, write_rows
-from rosefs.cli.settings_check import genre_errors, smart_errors, template_errors
+from rosefs.cli.settings_check import genre_errors, smart_errors, smart_notes, template_errors
 from rosefs.cli.state import State, pass_state
 from rosefs.settings import Settings
 
@@ -61,6 +61,8 @@ def _findings(state: State) -> Iterator[Finding]:
     ]  # fmt: skip
     for mistake in wrong:
         yield error("configuration", str(mistake), _CORRECT)
+    for note in smart_notes(settings):
+        yield warning("configuration", note, "give one of the two another name, if that is not meant")
     if not wrong:
         yield ok("configuration", str(path))
     yield from library_findings(settings)

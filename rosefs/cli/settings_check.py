@@ -92,6 +92,18 @@ def rule_errors(settings: Settings, path: Path) -> Iterator[ConfigError]:
         yield error
 
 
+def smart_notes(settings: Settings) -> Iterator[str]:
+    """Yields a line for each smart list that is shown under another name, as a list has the name."""
+    directories = {"collage": settings.cache.collages_dir, "playlist": settings.cache.playlists_dir}
+    for index, smart in enumerate(settings.smart):
+        directory = directories.get(smart.kind)
+        if directory is not None and (directory / f"{smart.name}.toml").is_file():
+            yield (
+                f"smart[{index}].name: there is another {smart.kind} {smart.name!r}, which has the name; "
+                f"this one is shown as '{smart.name} [2]' or the like"
+            )
+
+
 def refuse_bad_templates(c: Config, path: Path) -> None:
     """Makes sure that every template can be used. Raises ConfigError for the first that cannot."""
     for error in template_errors(c, path):

@@ -39,7 +39,7 @@ class ListsDirectory(ValuesDirectory):
         followers = []
         for value in smart:
             name = safe_name(value, max_bytes=c.max_filename_bytes)
-            if name in names:
+            if name in names and self._listing is None:
                 log.info(
                     "the smart %s %r is shown under another name, as there is one of this name", kind, name
                 )

@@ -74,11 +74,22 @@ def test_a_list_of_a_smart_ones_name_is_changed(library: Cli) -> None:
     assert library.lines("playlists", "list") == [["Old Mix", "", ""], ["Mix", "", "smart"]]
 
 
-def test_what_is_wrong_with_a_smart_list_is_said(library: Cli) -> None:
+def test_a_name_that_a_list_has_already_is_said(library: Cli) -> None:
+    note = (
+        "smart[0].name: there is another playlist 'Mix', which has the name; this one is shown as 'Mix [2]'"
+    )
+    checked = library("config", "check")
+    assert f"rosefs: note: {note}" in checked.stderr
+    assert "Pop" not in checked.stderr
+    assert any(each["level"] == "warning" and note in each["found"] for each in library.json("doctor"))
+
+
+def test_what_is_wrong_with_a_smart_list_is_said(library: Cli, c: Config, mountpoint: Path) -> None:
     library.config.write_text(library.config.read_text().replace("genre:Pop", "genr:Pop"))
     text = (
         f'{library.config}: smart[1].matcher: matcher, column 1: there is no tag "genr"; did you mean genre?'
     )
     assert library.error("collages", "list") == text
+    assert library.error("mount", c.music_source_dir, mountpoint) == text
     result = library("doctor", status=1)
     assert 'there is no tag "genr"' in result.stdout
