@@ -37,7 +37,7 @@ from rosefs.vfs.nodes import (
     track_node,
 )
 from rosefs.vfs.searching import find_smart, searched
-from rosefs.vfs.views import OF_ANY, VIEWS, View
+from rosefs.vfs.views import OF_ANY, SPACES, VIEWS, View
 
 ALL_TRACKS_NAME = "!All Tracks"
 
@@ -73,7 +73,7 @@ class InView(Directory):
 
     def __init__(self, key: Key, context: Context) -> None:
         super().__init__(key, context)
-        self.view: View = VIEWS[key.space]
+        self.view: View = SPACES[key.space]
 
     @property
     def names_context(self) -> Mapping[str, str]:

@@ -31,7 +31,7 @@ from rosefs.vfs.nodes import (
 from rosefs.vfs.searching import is_saved, is_typed, leads_for_good
 from rosefs.vfs.telling import Telling
 from rosefs.vfs.tree import Dropped, Tree
-from rosefs.vfs.views import VIEWS
+from rosefs.vfs.views import SPACES
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +214,7 @@ class Forgetting:
         node = inode.node
         if dropped.ids is None or node.release_id in dropped.ids:
             return True
-        if node.release_id or (node.key != ROOT_KEY and node.key.space not in VIEWS):
+        if node.release_id or (node.key != ROOT_KEY and node.key.space not in SPACES):
             return False
         try:
             return self._tree.current(node).mtime > inode.newest
@@ -236,4 +236,4 @@ def _names_last(directory: Key) -> bool:
     """Tells whether the kernel may remember names in a directory: not in one of lists, or that programs fill."""
     if directory.space in _WITHOUT_CACHED_NAMES or is_saved(directory):
         return False
-    return directory == ROOT_KEY or directory.space in VIEWS
+    return directory == ROOT_KEY or directory.space in SPACES

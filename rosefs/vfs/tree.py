@@ -41,7 +41,7 @@ from rosefs.vfs.nodes import (
 )
 from rosefs.vfs.searching import is_typed
 from rosefs.vfs.smart_contents import ListsDirectory, SearchDirectory, SmartPlaylistDirectory, search_node
-from rosefs.vfs.views import VIEWS
+from rosefs.vfs.views import SPACES, VIEWS
 
 _MANY = 500
 """From so many changed releases at once on, everything is dropped instead of asking for each."""
@@ -66,7 +66,7 @@ def make_directory(key: Key, context: Context) -> Directory:
     """Returns the directory of a key."""
     if key == ROOT_KEY:
         return RootDirectory(key, context)
-    view = VIEWS[key.space]
+    view = SPACES[key.space]
     if not key.value and view.values is not None:
         return ListsDirectory(key, context) if view.smart is not None else ValuesDirectory(key, context)
     if key.entity:
@@ -221,12 +221,12 @@ class Tree:
 
     def _is_touched(self, directory: Directory, ids: Collection[str], touched: set[tuple[str, str]]) -> bool:
         key = directory.key
-        if key == ROOT_KEY or (not key.value and VIEWS[key.space].values is not None):
+        if key == ROOT_KEY or (not key.value and SPACES[key.space].values is not None):
             return True
         if directory.is_made_from(ids):
             return True
         is_release = bool(key.entity) and key.entity != ALL_TRACKS
-        is_of_any = bool(ids) and VIEWS[key.space].of_any
+        is_of_any = bool(ids) and SPACES[key.space].of_any
         return not is_release and (is_of_any or (key.space, key.value.casefold()) in touched)
 
     def _fetch(self, node: Node) -> Node | None:

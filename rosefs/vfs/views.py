@@ -158,10 +158,11 @@ _DECLARED = (
     View(SEARCH, "", None, values=_no_values, context="search", of_any=True, smart="search"),
 )
 
-_BY_KEY: dict[str, View] = {view.key: view for view in _DECLARED}
+VIEWS: Mapping[str, View] = {view.key: view for view in _DECLARED}
+"""Every view by its key."""
 
-VIEWS: Mapping[str, View] = {
-    **_BY_KEY,
-    **{space: replace(_BY_KEY[key], of_any=True, releases=None) for space, key in SMART_LISTS.items()},
+SPACES: Mapping[str, View] = {
+    **VIEWS,
+    **{space: replace(VIEWS[key], of_any=True, releases=None) for space, key in SMART_LISTS.items()},
 }
-"""Every view by its key, and those that show smart lists once more, for what is in these, by its space."""
+"""By the space of a directory's key the view that it is in; of what is in a smart list, with other queries."""
