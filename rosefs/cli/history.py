@@ -61,7 +61,13 @@ def undo_(state: State, identifier: str | None, json_output: bool) -> None:
     c, journal = open_library(state, recovering=False)  # what was cut off is the last edit, and may be meant
     done = undo(c, journal, identifier)
     text = f"undid: {done.entry.title}" if done.steps else f"nothing had been done yet: {done.entry.title}"
-    say([{"entry": _as_json(done.entry), "steps": done.steps}], [text], as_json=json_output)
+    if done.others:
+        text += f", and {done.others:,} more made with it"
+    say(
+        [{"entry": _as_json(done.entry), "steps": done.steps, "others": done.others}],
+        [text],
+        as_json=json_output,
+    )
 
 
 def _as_json(entry: Entry) -> dict[str, object]:

@@ -46,10 +46,12 @@ class Undone:
     Attributes:
         entry: The edit; of a group, the one that was asked for, or the last.
         steps: How many steps were taken back; none if its program was killed before it had done any.
+        others: How many other edits of its group were taken back with it.
     """
 
     entry: Entry
     steps: int
+    others: int
 
 
 def undo(c: Config, journal: Journal, identifier: str | None = None) -> Undone:
@@ -119,7 +121,7 @@ def _undo(c: Config, journal: Journal, chosen: Entry, parts: list[Entry]) -> Und
         for part in parts:
             remove_entry(journal.directory, part.id)
         refresh(c, touched)
-    return Undone(chosen, len(steps))
+    return Undone(chosen, len(steps), len(parts) - 1)
 
 
 def _choose(journal: Journal, identifier: str | None) -> Entry:

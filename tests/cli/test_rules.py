@@ -52,6 +52,13 @@ def test_a_rule_is_shown_and_written(library: Cli, c: Config) -> None:
     assert genres(c) == BEFORE
 
 
+def test_what_was_changed_in_several_releases_is_taken_back_as_one(library: Cli, c: Config) -> None:
+    library("rules", "run", "genre:", "genre/replace:Any", "--yes")
+    assert genres(c) == ["Any"] * 4
+    assert library("undo").stdout.rstrip().endswith(", and 1 more made with it")
+    assert genres(c) == BEFORE
+
+
 def test_a_dry_run_writes_nothing_and_asks_nothing(library: Cli, c: Config, tmp_path: Path) -> None:
     before = snapshot(c.music_source_dir)
     assert library(*RULE, "--dry-run").stdout == SHOWN + "would change 2 tracks\n"
