@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from collections.abc import Iterator
@@ -42,8 +43,12 @@ def kills(place: Kills, home_trash: Path) -> Iterator[Kills]:
 def test_killed_at_any_step(kills: Kills, name: str) -> None:
     steps = kills.steps(name)
     assert hazards(Home(kills.top / "home"), steps, is_edit=OPERATIONS[name].is_edit) == []
-    for moment in random.Random(name).sample(moments_of(steps, random.Random(name)), KILLS):
-        assert kills.try_moment(name, moment) is not None
+    chance = random.Random(name)
+    moments = moments_of(steps, chance)
+    chance.shuffle(moments)
+    # An operation takes a few steps more or less from time to time, and may have ended before its last ones.
+    killed = (kills.try_moment(name, moment) is not None for moment in moments)
+    assert sum(itertools.islice(filter(None, killed), KILLS)) == KILLS
 
 
 def test_an_edit_is_killed_where_it_matters(kills: Kills) -> None:
