@@ -30,7 +30,7 @@ def make_private_directory(path: Path) -> None:
 
     Raises OSError.
     """
-    missing = itertools.takewhile(lambda each: not each.exists(), (path, *path.parents))
+    missing = itertools.takewhile(lambda each: not each.is_dir(), (path, *path.parents))
     for each in reversed(list(missing)):
         each.mkdir(mode=0o700, exist_ok=True)
 
