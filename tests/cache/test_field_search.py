@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import msgspec
 import pytest
 
 from rosecache.config import ArtistAlias, Config
-from rosecache.database import connect
 from rosecache.field_search import FIELDS, ValueTest, release_ids_with, track_ids_with
 from rosecache.search import RELEASE_FIELDS, TRACK_FIELDS
 from tests.support.rows import release_row, store, track_row
+from tests.support.sql_steps import count_steps
 
 
 def equal(text: str) -> ValueTest:
@@ -241,25 +240,6 @@ def test_a_value_that_many_have_is_tested_once(libraries: list[Config]) -> None:
     small, large = (values_tried(c, fields, anything()) for c in libraries)
     assert small == large
     assert small["Deep House"] == 1
-
-
-def count_steps(c: Config, search: Callable[[Config], object]) -> int:
-    """Returns how many instructions SQLite's virtual machine runs for a search."""
-    search(c)  # which fills caches
-    steps = 0
-
-    def count() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    with connect(c) as connection:
-        connection.set_progress_handler(count, 1)
-        try:
-            search(c)
-        finally:
-            connection.set_progress_handler(None, 1)
-    return steps
 
 
 @pytest.mark.parametrize("field", ["tracktitle", "genre", "secondarygenre", "label"])

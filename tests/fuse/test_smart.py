@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 import rosecache
 from rosefs.settings import SmartSettings
+from tests.conftest import need_program
 from tests.fuse.conftest import Workbench, run, wait_for, working
 from tests.support.audio import set_tags
 from tests.support.library import snapshot
@@ -150,8 +150,8 @@ REFUSED = (
 def test_what_has_no_meaning_there_is_refused_and_changes_nothing(
     smart_bench: Workbench, command: str
 ) -> None:
-    if command.startswith("setfattr") and shutil.which("setfattr") is None:
-        pytest.skip("there is no setfattr")
+    if command.startswith("setfattr"):
+        need_program("setfattr")
     before, edits = snapshot(smart_bench.source), smart_bench.journal()
     file, release = smart_bench.source / "loona/01.flac", smart_bench.source / "loona"
     text = command.format(top=smart_bench.top, file=file, release=release)

@@ -25,6 +25,7 @@ from rosecache.query.releases import filter_releases, get_release, list_releases
 from rosecache.query.tracks import get_track, get_tracks_of_release, list_tracks
 from rosecache.update.rows import FileRow
 from tests.support.rows import release_row, store, store_collage, store_playlist, track_row
+from tests.support.sql_steps import count_steps
 
 ONE_THING: dict[str, Callable[[Config], object]] = {
     "get_release": lambda c: get_release(c, "r1"),
@@ -89,25 +90,6 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> list[Config]:
             make_library(Config(music_source_dir=directory / "source", cache_dir=directory / "cache"), size)
         )
     return found
-
-
-def count_steps(c: Config, query: Callable[[Config], object]) -> int:
-    """Returns how many instructions SQLite's virtual machine runs for a query. The first run fills caches."""
-    query(c)
-    steps = 0
-
-    def count() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    with connect(c) as connection:
-        connection.set_progress_handler(count, 1)
-        try:
-            query(c)
-        finally:
-            connection.set_progress_handler(None, 1)
-    return steps
 
 
 def scanned_tables(c: Config, query: Callable[[Config], object]) -> set[str]:
