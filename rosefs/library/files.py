@@ -49,6 +49,10 @@ Stretch = tuple[int, int, int]
 """Bytes that two files share: where they start in the old one and in the new one, and how many they are."""
 
 
+def no_progress(done: int, total: int) -> None:
+    """The progress that nobody wants to know."""
+
+
 def rename_new(old: Path, new: Path) -> None:
     """Renames without ever replacing anything. Raises FileExistsError, or other OSError."""
     libc = ctypes.CDLL(None, use_errno=True)

@@ -18,7 +18,7 @@ from rosecache.temporary import HOLD_PREFIX, IN_PROGRESS_PREFIX, TEMPORARY_PREFI
 from rosecache.update.walk import may_be_release
 from rosefs.library.editing import Touched, editing
 from rosefs.library.errors import ImportRefusedError, InvalidNameError
-from rosefs.library.files import Progress, walk
+from rosefs.library.files import Progress, no_progress, walk
 from rosefs.library.journal import Edit, Journal
 from rosefs.library.trash import Trashed
 
@@ -44,12 +44,8 @@ class Imported:
     trashed: Trashed | None
 
 
-def _ignore(done: int, total: int) -> None:
-    pass
-
-
 def import_release(
-    c: Config, journal: Journal, directory: Path, *, move: bool = False, progress: Progress = _ignore
+    c: Config, journal: Journal, directory: Path, *, move: bool = False, progress: Progress = no_progress
 ) -> Imported:
     """Makes a directory a release of the library, under its own name or, if that is taken, with `` [2]``.
 

@@ -23,7 +23,7 @@ from rosecache.tags import AudioTags, NewVersion, TagChanges, recover, tagged_ve
 from rosecache.update import Problem
 from rosefs.library.editing import Touched, holding, refresh, release_directory
 from rosefs.library.errors import CacheBehindError, JournalError
-from rosefs.library.files import Progress, Stretch
+from rosefs.library.files import Progress, Stretch, no_progress
 from rosefs.library.journal import Edit, Journal
 from rosefs.library.releases import write_new
 
@@ -74,17 +74,13 @@ class Retagged:
     problems: list[Problem] = field(default_factory=list)
 
 
-def _ignore(done: int, total: int) -> None:
-    pass
-
-
 def retag(
     c: Config,
     journal: Journal,
     edits: Sequence[ReleaseEdit],
     *,
     group: str | None = None,
-    progress: Progress = _ignore,
+    progress: Progress = no_progress,
 ) -> Retagged:
     """Writes tags and datafiles, and brings the cache up to date with them.
 

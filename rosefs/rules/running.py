@@ -18,14 +18,14 @@ from rosecache.query.tracks import get_tracks_of_release
 from rosecache.tags import AudioTags, TagChanges, read_tags
 from rosecache.tags.fields import Container
 from rosecache.update import Problem
-from rosefs.library.files import Progress
+from rosefs.library.files import Progress, no_progress
 from rosefs.library.journal import Journal
 from rosefs.library.retag import ReleaseEdit, TrackEdit, retag
 from rosefs.rules.acting import act
 from rosefs.rules.errors import RuleValueError
 from rosefs.rules.matching import find_tracks
 from rosefs.rules.model import DERIVED_TAGS, TAGS, Action, Rule, Tag
-from rosefs.rules.values import TagValues, matches_track, values_of_track
+from rosefs.rules.values import TagValues, artists_of, matches_track, texts_of, values_of_track
 
 NEW: Tag = "new"
 """The one tag that no audio file holds, but the datafile of the release."""
@@ -72,11 +72,7 @@ class Outcome:
     problems: tuple[Problem, ...]
 
 
-def _ignore(done: int, total: int) -> None:
-    pass
-
-
-def plan_rules(c: Config, rules: Iterable[Rule], progress: Progress = _ignore) -> Plan:
+def plan_rules(c: Config, rules: Iterable[Rule], progress: Progress = no_progress) -> Plan:
     """Plans what rules change, each on what those before have left.
 
     A track is one of a rule's if its file says so: the cache, which finds it, has of the tags that all tracks of a
@@ -102,7 +98,7 @@ def plan_rules(c: Config, rules: Iterable[Rule], progress: Progress = _ignore) -
 
 
 def plan_actions(
-    c: Config, tracks: Iterable[Track], actions: Sequence[Action], progress: Progress = _ignore
+    c: Config, tracks: Iterable[Track], actions: Sequence[Action], progress: Progress = no_progress
 ) -> Plan:
     """Plans what actions change of some tracks; ``progress`` is told how many files are read."""
     planning = _Planning(load_genre_tree(c))
@@ -111,7 +107,7 @@ def plan_actions(
     return planning.plan()
 
 
-def run(c: Config, journal: Journal, plan: Plan, progress: Progress = _ignore) -> Outcome:
+def run(c: Config, journal: Journal, plan: Plan, progress: Progress = no_progress) -> Outcome:
     """Carries out a plan through the journal, as what one undo takes back. See :func:`retag`.
 
     A file that says something else than when the plan was made is left as it is, and is a problem.
@@ -253,24 +249,14 @@ def _values(track: Track, tags: AudioTags) -> TagValues:
     from_cache = values_of_track(track)
     return {
         **{tag: from_cache[tag] for tag in (*DERIVED_TAGS, NEW)},
-        **{tag: _texts(getattr(tags, name)) for tag, (name, _) in _FIELDS.items()},
-        **{
-            f"{kind}[{role}]": _names(artists)
-            for kind, mapping in (("trackartist", tags.trackartists), ("releaseartist", tags.releaseartists))
-            for role, artists in mapping.items()
-        },
+        **{tag: texts_of(getattr(tags, name)) for tag, (name, _) in _FIELDS.items()},
+        **dict(artists_of("trackartist", tags.trackartists)),
+        **dict(artists_of("releaseartist", tags.releaseartists)),
     }
 
 
 def _names(artists: Iterable[Artist]) -> tuple[str, ...]:
     return tuple(artist.name for artist in artists)
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if isinstance(value, tuple):
-        return value
-    text = "" if value is None else str(value)
-    return (text,) if text else ()
 
 
 def _text(values: tuple[str, ...]) -> str | None:

@@ -21,11 +21,11 @@ A tag that is not in the mapping is none of the thing's: a release has no ``trac
 def values_of_track(track: Track) -> TagValues:
     """Returns the values of every tag of a track, those of its release among them; aliases are left out."""
     return {
-        "tracktitle": _one(track.tracktitle),
-        "tracknumber": _one(track.tracknumber),
+        "tracktitle": texts_of(track.tracktitle),
+        "tracknumber": texts_of(track.tracknumber),
         "tracktotal": (str(track.tracktotal),),
-        "discnumber": _one(track.discnumber),
-        **dict(_artists("trackartist", track.trackartists)),
+        "discnumber": texts_of(track.discnumber),
+        **dict(artists_of("trackartist", track.trackartists)),
         **values_of_release(track.release),
     }
 
@@ -34,20 +34,20 @@ def values_of_release(release: Release) -> TagValues:
     """Returns the values of the tags that all tracks of a release share; aliases of artists are left out."""
     return {
         "disctotal": (str(release.disctotal),),
-        **dict(_artists("releaseartist", release.releaseartists)),
-        "releasetitle": _one(release.releasetitle),
-        "releasetype": _one(release.releasetype),
-        "releasedate": _one(release.releasedate),
-        "originaldate": _one(release.originaldate),
-        "compositiondate": _one(release.compositiondate),
+        **dict(artists_of("releaseartist", release.releaseartists)),
+        "releasetitle": texts_of(release.releasetitle),
+        "releasetype": texts_of(release.releasetype),
+        "releasedate": texts_of(release.releasedate),
+        "originaldate": texts_of(release.originaldate),
+        "compositiondate": texts_of(release.compositiondate),
         "genre": release.genres,
         "parentgenre": release.parent_genres,
         "secondarygenre": release.secondary_genres,
         "parentsecondarygenre": release.parent_secondary_genres,
         "descriptor": release.descriptors,
         "label": release.labels,
-        "catalognumber": _one(release.catalognumber),
-        "edition": _one(release.edition),
+        "catalognumber": texts_of(release.catalognumber),
+        "edition": texts_of(release.edition),
         "new": ("true" if release.new else "false",),
     }
 
@@ -79,11 +79,15 @@ def matches_track(matcher: Matcher, values: TagValues) -> bool:
     )
 
 
-def _one(value: object | None) -> tuple[str, ...]:
+def texts_of(value: object | None) -> tuple[str, ...]:
+    """Returns a value, or several, as texts; nothing for one that is absent or empty."""
+    if isinstance(value, tuple):
+        return value
     text = "" if value is None else str(value)
     return (text,) if text else ()
 
 
-def _artists(kind: str, mapping: ArtistMapping) -> Iterator[tuple[Tag, tuple[str, ...]]]:
+def artists_of(kind: str, mapping: ArtistMapping) -> Iterator[tuple[Tag, tuple[str, ...]]]:
+    """Yields the tags of a track's or a release's artists with their names; aliases are left out."""
     for role, artists in mapping.items():
         yield f"{kind}[{role}]", tuple(artist.name for artist in artists if not artist.alias)
