@@ -1,15 +1,14 @@
 """Compiles name templates with jinja2, checks them before they run, and keeps them from doing harm.
 
-This is the one module that imports jinja2, which takes longer than many commands do; only
-``rosecache.templates`` imports it, and only when the first template is compiled. It knows no release and
-no track: what a template may mention is told by its caller.
+This module and ``rosecache.template_limits`` are the ones that import jinja2, which takes longer than many commands
+do; only ``rosecache.templates`` imports this one, and only when the first template is compiled. It knows no release
+and no track: what a template may mention is told by its caller.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,17 +16,15 @@ import jinja2
 from jinja2 import meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from rosecache import template_limits as limits
 from rosecache.errors import TemplateError
 from rosecache.formatting import FILTERS, text_of
 
 _VALUE_SLASH = "\x00"
 """Stands for a slash that came with a value, until the template's own slashes are dealt with."""
 
-_LONGEST_RANGE = 1000
-_LONGEST_TEXT = 10_000
-_LARGEST_EXPONENT = 64
-_WIDTH = re.compile(r"%[^a-zA-Z%]*(\d{4}|\*)")
-"""What makes a formatted text long: a width of thousands, or one that is given beside it."""
+_LONGEST_SHOWN = 500
+"""Characters of a template in an error."""
 
 _RUNTIME_ERRORS = (
     jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError,
@@ -35,9 +32,8 @@ _RUNTIME_ERRORS = (
 )  # fmt: skip
 """What an expression in a template can raise, given values of any kind."""
 
-_REFUSED_STATEMENTS: dict[type[nodes.Node], str] = {
-    nodes.Include: "include", nodes.Import: "import", nodes.FromImport: "import", nodes.Extends: "extends",
-}  # fmt: skip
+_COMPILING_ERRORS = (MemoryError, OverflowError, RecursionError, SyntaxError, ValueError)
+"""What jinja2 and Python can raise for templates that are nested too deep, or have numbers of thousands of digits."""
 
 
 class CompiledTemplate:
@@ -59,23 +55,30 @@ class CompiledTemplate:
             strict: Rendering fails on an attribute or key that is not there, instead of showing nothing.
 
         Raises:
-            TemplateError: It has a syntax error, or mentions a variable, filter, test or key that does not
-                exist. The error says which, and what does exist.
+            TemplateError: It has a syntax error, says what no name needs, or mentions a variable, filter, test or
+                key that does not exist. The error says which, and what does exist.
         """
         environment = _environment(strict)
-        self._text = text
+        self._shown = repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
+        if len(text) > limits.LONGEST_TEMPLATE:
+            raise TemplateError(f"template {self._shown}: longer than {limits.LONGEST_TEMPLATE} characters")
         try:
             syntax = environment.parse(text)
+            limits.check_syntax(syntax)
             _check(syntax, environment)
             self.variables = frozenset(meta.find_undeclared_variables(syntax))
             self._globals = dict(environment.globals)
             _check_variables(syntax, self.variables, known)
+            limits.bound(syntax)
+            syntax.set_environment(environment)
             self._template = environment.from_string(syntax)
         except jinja2.TemplateSyntaxError as error:
             line = f" in line {error.lineno}" if "\n" in text else ""
-            raise TemplateError(f"template {text!r}: {error.message}{line}") from error
+            raise TemplateError(f"template {self._shown}: {error.message}{line}") from error
         except TemplateError as error:
-            raise TemplateError(f"template {text!r}: {error}") from error
+            raise TemplateError(f"template {self._shown}: {error}") from error
+        except _COMPILING_ERRORS as error:
+            raise TemplateError(f"template {self._shown}: too much of a template: {error}") from error
 
     def render(self, values: Mapping[str, object]) -> str:
         """Returns the text for these values. Raises TemplateError if the template cannot cope with one."""
@@ -97,26 +100,27 @@ class CompiledTemplate:
         try:
             return "".join(self._template.root_render_func(context))
         except _RUNTIME_ERRORS as error:
-            raise TemplateError(f"template {self._text!r}: {error}") from error
+            raise TemplateError(f"template {self._shown}: {error}") from error
 
 
 class _Environment(ImmutableSandboxedEnvironment):
     """A sandbox that says so when it refuses something; the plain one would show nothing in its place."""
 
-    intercepted_binops = frozenset({"*", "**", "%"})
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
         """Computes what could become larger than any name, or refuses to."""
-        if operator == "*":
-            too_large = _length_of(left) * _number_of(right) > _LONGEST_TEXT
-            too_large = too_large or _length_of(right) * _number_of(left) > _LONGEST_TEXT
-        elif operator == "**":
-            too_large = _number_of(right) > _LARGEST_EXPONENT
-        else:
-            too_large = isinstance(left, str) and _WIDTH.search(left) is not None
-        if too_large:
-            raise jinja2.exceptions.SecurityError(f"what {operator!r} makes is too large for a name")
+        limits.expect_small_result(operator, left, right)
         return super().call_binop(context, operator, left, right)
+
+    def call(self, context: jinja2.runtime.Context, called: Any, /, *arguments: Any, **named: Any) -> Any:
+        """Calls a method, whose result may be as long as a name is at most."""
+        called_on = getattr(getattr(called, "__wrapped__", called), "__self__", None)
+        if getattr(called, "__name__", "") in ("format", "format_map"):
+            limits.expect_no_width(called_on)
+        limits.expect_little(called_on, *arguments, *named.values())
+        limits.expect_small_numbers(*arguments, *named.values())
+        return limits.expect_short(super().call(context, called, *arguments, **named))
 
     def unsafe_undefined(self, obj: object, attribute: str) -> jinja2.Undefined:
         raise jinja2.exceptions.SecurityError(f"access to {attribute!r} is not allowed in a template")
@@ -127,44 +131,26 @@ def _environment(strict: bool) -> _Environment:
     environment = _Environment(
         undefined=jinja2.StrictUndefined if strict else jinja2.Undefined, finalize=_finalize, cache_size=0
     )
-    environment.filters.update(FILTERS)
-    environment.globals = {"range": _short_range, "namespace": environment.globals["namespace"]}
+    environment.filters = limits.filters(environment.filters)
+    environment.globals = {"range": limits.short_range, "namespace": environment.globals["namespace"]}
     return environment
 
 
-def _length_of(value: object) -> int:
-    return len(value) if isinstance(value, str | list | tuple) else 0
-
-
-def _number_of(value: object) -> int:
-    return abs(value) if isinstance(value, int) else 0
-
-
 def _finalize(value: object) -> str:
-    """Turns the value of an expression into text, with its slashes marked."""
-    return text_of(value).replace("/", _VALUE_SLASH)
-
-
-def _short_range(*bounds: int) -> range:
-    """The ``range`` of templates: a name needs no long one, and an endless one would hang every listing."""
-    numbers = range(*bounds)
-    if len(numbers) > _LONGEST_RANGE:
-        raise ValueError(f"a range of more than {_LONGEST_RANGE} numbers is not allowed in a template")
-    return numbers
+    """Turns the value of an expression into text, as much of it as a name can have, with its slashes marked."""
+    return text_of(value)[: limits.LONGEST_VALUE].replace("/", _VALUE_SLASH)
 
 
 def _check(syntax: nodes.Template, environment: _Environment) -> None:
-    for kind, name in _REFUSED_STATEMENTS.items():
-        if syntax.find(kind):
-            raise TemplateError(f"{name!r} is not allowed, a template stands alone")
     for used, existing, what in (
         (_names(syntax.find_all(nodes.Filter)), environment.filters, "filter"),
         (_names(syntax.find_all(nodes.Test)), environment.tests, "test"),
     ):
         for name in used:
             if name not in existing:
-                own = [key for key in existing if key in FILTERS or what != "filter"]
-                raise TemplateError(_unknown(what, name, existing, shown=own))
+                public = [key for key in existing if key.isidentifier()]
+                own = [key for key in public if key in FILTERS or what != "filter"]
+                raise TemplateError(_unknown(what, name, public, shown=own))
 
 
 def _names(found: Iterable[nodes.Filter | nodes.Test]) -> Iterator[str]:

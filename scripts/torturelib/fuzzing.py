@@ -23,6 +23,12 @@ _LONGEST_SECONDS = 5
 _MOST_MB = 400
 """Atheris, what it notes of the code, and the inputs that it keeps are in the same process."""
 
+_TEMPLATES = (
+    "{{ releaseartists | artistsfmt }} - {% if releasedate %}{{ releasedate.year }}. {% endif %}{{ releasetitle }}",
+    "{% set ns = namespace(x='a' * 3) %}{% for g in genres %}{% set ns.x = ns.x ~ g %}{% endfor %}{{ ns.x }}",
+    "{{ '%02d' | format(disctotal) }}{{ range(3) | map('string') | join(', ') }}{{ '{:>5}'.format(id[:2] + 'x') }}",
+    "{{ labels | map('upper') | sort | first | default('none') | center(9) | replace('a', 'b') | truncate(10) }}",
+)
 _RULES = (
     "artist:^X$:i\nreplace:Y",
     "tracktitle,genre:a::b\nsed:(a)//b:\\1\nsplit:;\ndelete",
@@ -31,7 +37,7 @@ _RULES = (
 
 
 def run(task: Task) -> None:
-    """Feeds readers of tags, TOML, rules, artists and names with input that finds its way through the code."""
+    """Feeds readers of tags, TOML, rules, templates and artists with input that finds its way through the code."""
     if importlib.util.find_spec("atheris") is None:
         task.fail("atheris is missing; to install it: .venv/bin/python -m pip install -e '.[torture]'")
         return
@@ -68,7 +74,7 @@ def _seeds(directory: Path, name: str) -> list[bytes]:
         return [make_track(directory / f"seed.{suffix}").read_bytes()[:20_000]]
     if name in ("datafile", "list"):
         return list(WHOLE_TOML.values())
-    texts = _RULES if name == "rule" else HOSTILE_TEXTS
+    texts = {"rule": _RULES, "template": _TEMPLATES}.get(name, HOSTILE_TEXTS)
     return [text.encode() for text in texts]
 
 
@@ -90,6 +96,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "artist field": partial(_by_text, targets.artist_field),
     "file name": partial(_by_text, targets.file_names),
     "rule": partial(_by_text, targets.rule),
+    "template": partial(_by_text, targets.template),
     "datafile": partial(_by_file, "toml", targets.datafile),
     "list": partial(_by_file, "toml", lambda path: targets.member_list(path, "releases")),
 }

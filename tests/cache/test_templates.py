@@ -28,6 +28,8 @@ from rosecache.templates import (
     track_variables,
     validate_template,
 )
+from tests.support import targets
+from tests.support.probing import Probe
 
 
 def artists(*names: str) -> tuple[Artist, ...]:
@@ -333,6 +335,93 @@ def test_every_key_of_context_is_valid(key: str) -> None:
 def test_the_sandbox_refuses(text: str) -> None:
     with pytest.raises(TemplateError):
         validate_template(text, "release")
+
+
+@pytest.fixture(scope="module")
+def probe() -> Iterator[Probe]:
+    with Probe() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for a in range(9) %}{% for b in range(9) %}x{% endfor %}{% endfor %}",
+        "{% for a in genres recursive %}{{ loop(genres) }}{{ loop(genres) }}{% endfor %}",
+        "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% block m %}{{ self.m() }}{{ self.m() }}{% endblock %}",
+        "{% with x = [id, id] %}{{ x }}{% endwith %}",
+        "{% set x = 'xx' %}" + "{% set x = x ~ x %}" * 60 + "{{ x }}",
+        "{% set x = 'xx' %}" + "{% set x = x + x %}" * 60 + "{{ x }}",
+        "{% set x = 'xx' %}" + "{% set x = '%s%s' | format(x, x) %}" * 60 + "{{ x }}",
+        "{% set x = 'xx' %}" + "{% set x = '{0}{0}'.format(x) %}" * 60 + "{{ x }}",
+        "{% set x = 'xx' %}" + "{% set x = x.replace('x', x) %}" * 60 + "{{ x }}",
+        "{% set x = 'xx' %}" + "{% set x = x | replace('x', x) %}" * 60 + "{{ x }}",
+        "{% set x = 'xx' %}" + "{% set x = (x, x) | join(x) %}" * 60 + "{{ x }}",
+        "{% set x = 1 %}" + "{% set x = [x, x] %}" * 60 + "{{ x }}",
+        "{% set x = 1 %}" + "{% set x = {'a': x, 'b': x} %}" * 60 + "{{ x }}",
+        "{% set n = namespace(x=1) %}" + "{% for a in [[n.x, n.x]] %}{% set n.x = a %}{% endfor %}" * 40,
+        "{% set n = namespace(x='x') %}{% for a in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ id }}",
+        "{% set n = namespace(x=12) %}{% for a in range(99) %}{% set n.x = n.x * n.x %}{% endfor %}{{ id }}",
+        "{% for a in range(900) %}" + "{{ range(99) | map('string') | sort | join }}" * 9 + "{% endfor %}",
+        "{{ (((2 ** 60) ** 60) ** 60) ** 60 }}",
+        "{{ ('x' * 9000).replace('x', 'y' * 9000) }}",
+        "{{ ('y' * 9000).join('x' * 9000) }}",
+        "{{ ['x' * 9000] * 9000 }}",
+        "{{ 'x'.ljust(10 ** 9) }}",
+        "{{ (5).to_bytes(10 ** 9, 'big') }}",
+        "{{ 1.5 | round(10 ** 9, 'ceil') }}",
+        "{{ '{:>1000000000}'.format(1) }}",
+        "{{ '{0::>1000000000}'.format(1) }}",
+        "{{ '{:{}}'.format(1, 10 ** 9) }}",
+        "{{ '%(a)01000000000d' % {'a': 1} }}",
+        "{{ '%01000000000d' | format(1) }}",
+        "{{ " + "(" * 2000 + "1" + ")" * 2000 + " }}",
+        "{{ " + "not " * 1200 + "1 }}",
+        "{{ 'a'" + " | upper" * 500 + " }}",
+        "{% if 1 %}" * 200 + "x" + "{% endif %}" * 200,
+        "{{ " + "9" * 4900 + " }}",
+        "x" * 5001,
+    ],
+)  # fmt: skip
+def test_what_would_take_long_or_much_is_refused(text: str, probe: Probe) -> None:
+    measured = probe.measure(targets.template, text)
+    assert measured.complaints() == []
+    assert measured.result is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("{% for g in genres %}{{ g }}{% if not loop.last %}/{% endif %}{% endfor %}", "K-Pop/Contemporary R&B"),
+        ("{% set n = namespace(x='') %}{% for g in genres %}{% set n.x = n.x ~ g[0] %}{% endfor %}{{ n.x }}", "KC"),
+        ("{{ '%02d' | format(disctotal) }}, {{ '{:>4}'.format(releasetype[:2]) }}", "02,   si"),
+        ("{{ genres | map('upper') | join(', ') }}", "K-POP, CONTEMPORARY R&B"),
+        ("{{ releasetitle | replace('i', 'o') | center(9) }}{{ context.genre | default('-') }}", " Kom Lop -"),
+        ("{% set kinds = ['single', 'ep'] %}{{ 'short' if releasetype in kinds else 'long' }}", "short"),
+        ("{{ added_at | truncate(80) }} {{ mtime | string | last }}", "2023-10-25T12:00:00-04:00 0"),
+        ("{% filter upper %}{% for g in descriptors %}{{ g }}{% endfor %}{% endfilter %}", "LUSHNOCTURNAL"),
+    ],
+)  # fmt: skip
+def test_what_a_name_may_need_is_allowed(text: str, name: str) -> None:
+    validate_template(text, "release")
+    assert NameTemplate(text, "release").render(SAMPLE_RELEASE) == name
+
+
+def test_a_loop_may_go_through_hundreds_of_artists_and_not_through_thousands() -> None:
+    template = NameTemplate("{% for a in releaseartists.main %}{{ a.name }}, {% endfor %}", "release")
+    for count in (400, 4000):
+        various = replace(RELEASE, releaseartists=ArtistMapping(main=artists(*map(str, range(count)))))
+        if count == 400:
+            assert template.render(various).endswith("399, ")
+        else:
+            with pytest.raises(TemplateError, match="loops of this length"):
+                template.render(various)
+
+
+def test_a_value_is_cut_off_long_after_every_name_is() -> None:
+    release = replace(RELEASE, releasetitle="x" * 10**7)
+    assert NameTemplate("{{ releasetitle }}.", "release").render(release) == "x" * 1000 + "."
 
 
 def test_the_sandbox_holds_for_templates_that_nobody_validated() -> None:

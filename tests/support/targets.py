@@ -24,7 +24,13 @@ from rosecache.datafiles import (
     update_members,
     write_release_datafile,
 )
-from rosecache.errors import ConfigError, InvalidDatafileError, TagWriteError, UnreadableAudioError
+from rosecache.errors import (
+    ConfigError,
+    InvalidDatafileError,
+    TagWriteError,
+    TemplateError,
+    UnreadableAudioError,
+)
 from rosecache.names import distinct_name, distinct_names, safe_name
 from rosecache.tags import (
     IdWrite,
@@ -36,6 +42,7 @@ from rosecache.tags import (
     write_ids,
     write_tags,
 )
+from rosecache.templates import SAMPLE_RELEASE, NameTemplate
 from rosefs.rules.errors import RuleSyntaxError
 from rosefs.rules.parsing import parse_action, parse_matcher
 from rosefs.rules.printing import format_action, format_matcher
@@ -150,6 +157,18 @@ def configuration(path: Path) -> None:
     """Reads a configuration file."""
     with suppress(ConfigError):
         read_toml(path)
+
+
+def template(text: str) -> str | None:
+    """Makes a name by a template, and returns why that cannot be done."""
+    problem = None
+    try:
+        parts = NameTemplate(text, "release").render_segments(SAMPLE_RELEASE)
+        assert sum(map(len, parts)) < 5_000_000
+    except TemplateError as error:
+        problem = str(error)
+    assert problem is None or len(problem) < 5000
+    return problem
 
 
 def rule(text: str) -> None:
