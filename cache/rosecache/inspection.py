@@ -80,6 +80,12 @@ def broken_files_of(database: Path) -> list[BrokenFile]:
     return [BrokenFile(os.path.join(directory, path), reason) for directory, path, reason in rows]
 
 
+def directories_of(database: Path) -> set[bytes]:
+    """Returns the directories of all releases, below the source directory. Raises sqlite3.Error."""
+    with _reading(database) as connection:
+        return {row[0] for row in connection.execute("SELECT directory FROM releases").fetchall()}
+
+
 @contextmanager
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(

@@ -1,6 +1,7 @@
 """What ``rosefs doctor`` looks at of a library: its directory and disk, what crashes left, and its cache.
 
-Reads no audio file: which of them cannot be used, the cache and the running mounts know from the last update.
+Which audio files of releases cannot be used, the cache and the running mounts know from the last update. Those of
+directories that are no releases are read, since no cache knows of them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from shlex import quote
 
 from rosecache.config import Config
 from rosecache.database import database_path
-from rosecache.inspection import broken_files_of, contents_of, health_of
+from rosecache.inspection import broken_files_of, contents_of, directories_of, health_of
 from rosecache.temporary import IN_PROGRESS_PREFIX, TEMPORARY_PREFIX
+from rosecache.update.unused import find_unused
 from rosefs.cli.findings import Finding, error, ok, warning
 from rosefs.cli.mounts import told_from
 from rosefs.library.errors import TrashError
@@ -28,7 +30,6 @@ from rosefs.watch.limits import file_system_of, lacks_events
 _MIB = 2**20
 _ROOM = {"music_source_dir": 1024 * _MIB, "cache_dir": 256 * _MIB, "state_dir": 256 * _MIB}
 """How much should be free: for a private copy of what is edited, for the cache of a large library, for the journal."""
-_SHOWN = 10
 _SEE_TO = "rosefs cache update or mount: they finish or undo it; look into what stays before you move it away"
 _WITHOUT_HARD_LINKS = frozenset({"vfat", "msdos", "exfat"})
 _INOTIFY = Path("/proc/sys/fs/inotify")
@@ -141,16 +142,14 @@ def _walk(source: Path) -> _Walked:
 
 
 def _leftovers(c: Config, walked: _Walked) -> Iterator[Finding]:
-    for path in walked.unreadable[:_SHOWN]:
+    for path in walked.unreadable:
         yield warning("music", f"{path} cannot be read, nor what is in it", "make it readable for this user")
     if told_from(c.music_source_dir):
         if walked.leftovers:
             yield ok("crashes", f"{len(walked.leftovers)} files in progress, for a mount that is at work")
         return
-    for path in walked.leftovers[:_SHOWN]:
+    for path in walked.leftovers:
         yield warning("crashes", f"{path} was left behind, or is being written now", _SEE_TO)
-    if (more := len(walked.leftovers) - _SHOWN) > 0:
-        yield warning("crashes", f"{more} more that were left behind", _SEE_TO)
     if not walked.leftovers:
         yield ok("crashes", "nothing was left behind")
 
@@ -160,7 +159,7 @@ def _edits(journal: Journal) -> Iterator[Finding]:
     entries = (
         [each for each in journal.entries() if each.id in abandoned and not each.undone] if abandoned else []
     )
-    for entry in entries[:_SHOWN]:
+    for entry in entries:
         yield warning(
             "crashes",
             f"an edit was not finished: {entry.title}, {entry.time}",
@@ -218,11 +217,13 @@ def _cache(c: Config) -> Iterator[Finding]:
         yield warning("cache", f"there is none of this library in {c.cache_dir} yet", "rosefs cache update")
         return
     problems = {os.fsencode(problem.path): problem.reason for each in told for problem in each.problems}
+    known: set[bytes] = set()
     sound = 0
     for database in existing:
         try:
             yield _sound(database)
             broken = broken_files_of(database)
+            known |= directories_of(database)
         except sqlite3.Error as failure:
             remedy = f"remove it, nothing is lost: rm {quote(str(database))}*; rosefs cache update"
             yield error("cache", f"{database}: {failure}", remedy)
@@ -235,6 +236,9 @@ def _cache(c: Config) -> Iterator[Finding]:
     if others:
         yield ok("cache", f"{len(others)} of other settings or versions, removed when unused for two months")
     if sound:
+        if c.music_source_dir.is_dir():
+            # A mount has said the same of some of them, when it looked.
+            problems = {os.fsencode(each.path): each.reason for each in find_unused(c, known)} | problems
         yield from _problems({os.fsdecode(path): reason for path, reason in problems.items()})
 
 
@@ -252,11 +256,7 @@ def _sound(database: Path) -> Finding:
 
 
 def _problems(problems: dict[str, str]) -> Iterator[Finding]:
-    for path, reason in sorted(problems.items())[:_SHOWN]:
-        yield warning(
-            "files", f"{path}: {reason}", "replace or remove the file; the rest is shown without it"
-        )
-    if (more := len(problems) - _SHOWN) > 0:
-        yield warning("files", f"{more} more files cannot be used", "to see all: rosefs cache update")
+    for path, reason in sorted(problems.items()):
+        yield warning("files", f"{path}: {reason}", "replace or remove it; the rest is shown without it")
     if not problems:
         yield ok("files", "the last update could use all")

@@ -211,8 +211,33 @@ def test_files_with_problems_are_warnings(c: Config, rosefs: Cli, library: Path)
     rosefs("cache", "update")
     findings = examine(rosefs)["files"]
     assert findings[0]["found"] == f"{library}/broken 00.mp3: the file is empty"
-    assert [finding["level"] for finding in findings] == ["warning"] * 11
-    assert findings[10]["found"] == "2 more files cannot be used"
+    assert [finding["level"] for finding in findings] == ["warning"] * 12
+    assert findings[11]["found"] == f"{library}/broken 11.mp3: the file is empty"
+
+
+def test_what_no_cache_knows_of_is_read_and_told_as_an_update_does(
+    c: Config, rosefs: Cli, library: Path
+) -> None:
+    broken = c.music_source_dir / "Broken" / "Disc 2"
+    broken.mkdir(parents=True)
+    for number in range(12):
+        (broken / f"{number:02}.flac").write_bytes(b"noise")
+    (next(library.glob(".rose.*.toml"))).write_text("new = 1")
+    (c.music_source_dir / "Again").symlink_to(library)
+    c.collages_dir.mkdir()
+    (c.collages_dir / "Bad.toml").write_text("[[")
+    (c.collages_dir / "Good.toml").write_text("")
+    (c.music_source_dir / "No music").mkdir()
+    problems = json.loads(rosefs("cache", "update", "--json").stdout)["problems"]
+    assert len(problems) == 15
+    told = sorted(f"{problem['path']}: {problem['reason']}" for problem in problems)
+    assert [finding["found"] for finding in examine(rosefs)["files"]] == told
+
+
+def test_what_has_come_since_the_last_update_is_no_problem(c: Config, rosefs: Cli, library: Path) -> None:
+    make_release(c.music_source_dir, "Later", tracks=1)
+    (c.music_source_dir / "Later" / "broken.mp3").write_bytes(b"")
+    assert only(examine(rosefs)["files"]) == ("ok", "the last update could use all")
 
 
 @pytest.mark.usefixtures("need_fuse")
