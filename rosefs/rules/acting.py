@@ -13,9 +13,16 @@ from collections.abc import Iterable, Sequence
 
 from rosecache.tags.fields import Container
 from rosefs.rules.checking import checked
-from rosefs.rules.errors import RuleValueError
+from rosefs.rules.errors import RuleTimeError, RuleValueError
 from rosefs.rules.model import LIST_TAGS, Action, Add, Behavior, Delete, Pattern, Replace, Sed, Split, Tag
+from rosefs.rules.timing import computing_at_most
 from rosefs.rules.values import TagValues, matches
+
+_MOST_SECONDS = 1.0
+"""Of computing, for one regular expression and one value."""
+
+_LONGEST_VALUE = 100_000
+"""Characters that a regular expression is tried on: replacing each of them makes a text that memory can hold."""
 
 
 def act(actions: Iterable[Action], values: TagValues, container: Container = "vorbis") -> TagValues:
@@ -30,6 +37,7 @@ def act(actions: Iterable[Action], values: TagValues, container: Container = "vo
 
     Raises:
         RuleValueError: An action makes something that cannot be a value of its tag.
+        RuleTimeError: A regular expression would take too long.
     """
     found = dict(values)
     for action in actions:
@@ -63,7 +71,10 @@ def pieces(text: str) -> tuple[str, ...]:
 
 
 def _changed(action: Action, tag: Tag, present: tuple[str, ...], container: Container) -> tuple[str, ...]:
-    made = _made(action, tag, present)
+    try:
+        made = _made(action, tag, present)
+    except TimeoutError as error:
+        raise RuleTimeError(tag, ";".join(present)) from error
     if made == present:
         return present
     try:
@@ -106,13 +117,20 @@ def _results(behavior: Behavior, value: str) -> Sequence[str]:
         case Replace(text=text):
             return [text]
         case Sed(replacement=replacement):
-            return [compiled(behavior).sub(replacement, value)]
+            return [_substituted(compiled(behavior), replacement, value)]
         case Split(delimiter=delimiter):
             return value.split(delimiter)
         case Delete():
             return []
         case Add():
             return [value]
+
+
+def _substituted(regex: re.Pattern[str], replacement: str, value: str) -> str:
+    if len(value) > _LONGEST_VALUE:
+        raise TimeoutError
+    with computing_at_most(_MOST_SECONDS):
+        return regex.sub(replacement, value)
 
 
 def _tidy(texts: Iterable[str]) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Literal
 
 from rosecache.errors import RosecacheError
 
+_LONGEST_SHOWN = 200
+
 Part = Literal["matcher", "action"]
 """What a text is read as."""
 
@@ -48,6 +50,21 @@ class RuleValueError(RosecacheError):
         self.value = value
         self.reason = "".join(map(_visible, reason))
         super().__init__(f'{tag} cannot become "{"".join(map(_visible, value))}": {self.reason}')
+
+
+class RuleTimeError(RosecacheError):
+    """A regular expression would take too long on a value, or the value is too long for one.
+
+    Attributes:
+        tag: The tag.
+        value: Its value; several with semicolons between them.
+    """
+
+    def __init__(self, tag: str, value: str) -> None:
+        self.tag = tag
+        self.value = value
+        shown = "".join(map(_visible, value[:_LONGEST_SHOWN])) + ("…" if len(value) > _LONGEST_SHOWN else "")
+        super().__init__(f'a regular expression takes too long on {tag}, which is "{shown}"')
 
 
 def _visible(character: str) -> str:

@@ -61,8 +61,7 @@ _ARGUMENTS = {
     "add": "the value to add",
 }
 _GROUP_NAME = re.compile(r"\\(?:g<(\D[^>]*)>|.)", re.DOTALL)
-_ESCAPED_ANCHOR = re.compile(r"(\\+)(?=[\^$])")
-_LAST_ANCHOR = re.compile(r"(\\*)\$\Z")
+_ESCAPED_ANCHOR = re.compile(r"(?<!\\)(\\+)(?=[\^$])")
 
 
 def parse_matcher(text: str) -> Matcher:
@@ -292,8 +291,8 @@ def _refuse_impossible(
 def _anchored(text: str, *, ignore_case: bool) -> Pattern:
     at_start = text.startswith("^")
     text = text[at_start:]
-    last = _LAST_ANCHOR.search(text)
-    at_end = last is not None and len(last[1]) % 2 == 0
+    before = text[:-1]
+    at_end = text.endswith("$") and (len(before) - len(before.rstrip("\\"))) % 2 == 0
     text = _ESCAPED_ANCHOR.sub(lambda found: found[1][: len(found[1]) // 2], text)
     return Pattern(text[:-1] if at_end else text, at_start, at_end, ignore_case)
 

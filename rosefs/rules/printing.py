@@ -7,8 +7,7 @@ import shlex
 
 from rosefs.rules.model import ALIASES, Action, Add, Matcher, Pattern, Replace, Rule, Sed, Split, Tag
 
-_ANCHOR = re.compile(r"(\\*)([\^$])")
-_LAST_BACKSLASHES = re.compile(r"\\+\Z")
+_ANCHOR = re.compile(r"((?<!\\)\\+|)([\^$])")
 
 
 def format_matcher(matcher: Matcher) -> str:
@@ -58,7 +57,8 @@ def _format_pattern(pattern: Pattern) -> str:
 
     shown = _ANCHOR.sub(escaped, text)
     if pattern.at_end:
-        shown = _LAST_BACKSLASHES.sub(lambda found: 2 * found[0], shown) + "$"
+        backslashes = len(shown) - len(shown.rstrip("\\"))
+        shown += "\\" * backslashes + "$"
     if pattern.at_start:
         shown = f"^{shown}"
     return _escaped(shown) + (":i" if pattern.ignore_case else "")

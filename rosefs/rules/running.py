@@ -22,7 +22,7 @@ from rosefs.library.files import Progress, no_progress
 from rosefs.library.journal import Journal
 from rosefs.library.retag import ReleaseEdit, TrackEdit, retag
 from rosefs.rules.acting import act
-from rosefs.rules.errors import RuleValueError
+from rosefs.rules.errors import RuleTimeError, RuleValueError
 from rosefs.rules.matching import find_tracks
 from rosefs.rules.model import DERIVED_TAGS, TAGS, Action, Rule, Tag
 from rosefs.rules.values import TagValues, artists_of, matches_track, texts_of, values_of_track
@@ -217,7 +217,7 @@ class _Planning:
         values = self.values_of(seen)
         try:
             made = act(actions, values, _container_of(seen.track))
-        except RuleValueError as error:
+        except (RuleValueError, RuleTimeError) as error:
             self.problems.append(Problem(seen.track.source_path, str(error)))
             return
         seen.now = made

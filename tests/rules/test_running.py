@@ -131,6 +131,13 @@ def test_a_value_that_cannot_be_and_a_file_that_cannot_be_read_are_problems(
     assert "releasedate" in next(p.reason for p in plan.problems if p.path.name == "02.opus")
 
 
+def test_a_track_on_which_a_regular_expression_finds_no_end_is_a_problem(c: Config) -> None:
+    release(c, {"title": "a" * 50 + "b"}, {"title": "aaa"})
+    plan = planned(c, "tracktitle:a", "sed:(a+)+$:x")
+    assert [name for name, _ in shown(plan)] == ["02.opus"]
+    assert [problem.path.name for problem in plan.problems] == ["01.opus"]
+
+
 def test_actions_on_given_tracks_need_no_matcher(c: Config) -> None:
     release(c, {}, {})
     action = parse_action("genre/add:Jazz", parse_matcher("tracktitle:no such"))
