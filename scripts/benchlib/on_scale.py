@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from rosefs.rules.model import ALIASES, TAGS, Matcher, Pattern
 from scripts.benchlib.figures import Budget, Figure, seconds, seconds_per_call, times
 from scripts.benchlib.on_cache import calls_for_one
 from scripts.benchlib.workspace import Workspace, say
-from tests.support.mounts import mounted_library
+from tests.support.mounts import Mounted, mounted_library
 from tests.support.rows import release_row, track_row
 
 TRACKS = 10
@@ -106,23 +107,24 @@ def _calls(c: Config) -> Iterator[tuple[str, float]]:
 
 
 def _on_mount(c: Config, directory: Path, binding: str, size: int) -> Iterator[Figure]:
+    def mount() -> AbstractContextManager[Mounted]:
+        return mounted_library(c, directory, binding, hard_limit=600)
+
     def first_look(path: str) -> float:
-        with mounted_library(c, directory, binding) as mounted:
+        with mount() as mounted:
             return seconds(lambda: os.stat(mounted.path / path))
 
-    with mounted_library(c, directory, binding, hard_limit=600) as mounted:
+    with mount() as mounted:
         releases = mounted.path / "Releases"
+        listed = seconds(lambda: [os.stat(releases / name) for name in os.listdir(releases)])
         names = [name for name in sorted(os.listdir(releases)) if not name.startswith("!")]
         release = names[len(names) // 2]
         track = f"Releases/{release}/{sorted(os.listdir(releases / release))[0]}"
+    yield Figure(
+        "scale", f"Releases listed and stated, per entry, {size} releases", listed / size, binding=binding
+    )
     judged = Budget(0.06) if binding == "pyfuse3" and size <= _JUDGED_UP_TO else None
     took = min(first_look(track) for _ in range(3))
     yield Figure(
         "scale", f"stat of one track in a new mount, {size} releases", took, binding=binding, budget=judged
-    )
-    with mounted_library(c, directory, binding, hard_limit=600) as mounted:
-        releases = mounted.path / "Releases"
-        listed = seconds(lambda: [os.stat(releases / name) for name in os.listdir(releases)])
-    yield Figure(
-        "scale", f"Releases listed and stated, per entry, {size} releases", listed / size, binding=binding
     )

@@ -28,6 +28,8 @@ from rosefs.rules.smart import parse_smart
 from rosefs.settings import SmartSettings, VfsSettings
 from rosefs.vfs.filesystem import FileSystem
 from tests.support.clocks import SharedClock
+from tests.support.forking import Forked, Process
+from tests.support.serve import serve_tree
 
 REPOSITORY = Path(__file__).parents[2]
 HARD_LIMIT = 60.0
@@ -42,7 +44,7 @@ class Mounted:
     """A mount that answers."""
 
     path: Path
-    process: subprocess.Popen[bytes]
+    process: Process
     log_path: Path
 
     def log(self) -> str:
@@ -84,16 +86,19 @@ def start_serving(
     prefix: Sequence[str] = (),
     log_level: int = logging.INFO,
     companions: Sequence[Companion] = (),
-) -> subprocess.Popen[bytes]:
+) -> Process:
     """Starts the process that mounts and serves, by way of the command ``prefix`` if given, and returns."""
-    command = [*prefix, sys.executable, "-m", "tests.support.serve", binding, str(mountpoint)]
+    arguments = (make, mountpoint, binding, options, log_level, companions)
+    if not prefix:
+        return Forked(serve_tree, *arguments, log_path=log_path)
+    command = [*prefix, sys.executable, "-m", "tests.support.serve"]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=REPOSITORY
         )
     assert process.stdin is not None
     with process.stdin as pipe:
-        pickle.dump((make, options, log_level, companions), pipe)
+        pickle.dump(arguments, pipe)
     return process
 
 
@@ -174,7 +179,7 @@ def mounted_library(
     )  # fmt: skip
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> None:
+def wait_until_ready(process: Process, log_path: Path) -> None:
     assert process.stdout is not None
     poll = select.poll()  # unlike select, it takes any descriptor of a process that has many files open
     poll.register(process.stdout, select.POLLIN | select.POLLHUP)
@@ -183,7 +188,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], log_path: Path) -> None:
     assert line == b"ready\n", f"the mount did not come up:\n{log_path.read_text()}"
 
 
-def _end(process: subprocess.Popen[bytes], mountpoint: Path) -> None:
+def _end(process: Process, mountpoint: Path) -> None:
     """Unmounts and waits for the process; by force if need be."""
     try:
         if mount_at(mountpoint) is not None:
@@ -193,7 +198,7 @@ def _end(process: subprocess.Popen[bytes], mountpoint: Path) -> None:
         end_by_force(process, mountpoint)
 
 
-def end_by_force(process: subprocess.Popen[bytes], mountpoint: Path) -> None:
+def end_by_force(process: Process, mountpoint: Path) -> None:
     """Makes sure that neither the process nor the mount is left; does nothing if both are gone."""
     if process.poll() is None:
         process.kill()

@@ -1,8 +1,8 @@
-"""Serves a tree in a process of its own: ``python -m tests.support.serve BINDING MOUNTPOINT``.
+"""Serves a tree in a process of its own, which ``tests.support.mounts`` starts.
 
-Reads a pickle from standard input: a function that makes the tree, the options, from which level on to log, and
-what runs beside the mount. Prints ``ready`` once the mount answers, and logs to standard error. Ends with
-status 0 after an unmount or a signal, and with 2 if the mount is refused. ``tests.support.mounts`` starts it.
+It prints ``ready`` once the mount answers, and logs to standard error. Its status is 0 after an unmount or a signal,
+and 2 if the mount is refused. Forked, it calls :func:`serve_tree`; as ``python -m tests.support.serve`` it reads the
+arguments of that from standard input, as a pickle.
 """
 
 from __future__ import annotations
@@ -10,16 +10,24 @@ from __future__ import annotations
 import logging
 import pickle
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rosefs.fuse.mount import MountError, MountOptions, serve
+from rosefs.fuse.operations import Operations
+from rosefs.fuse.translation import Companion
 from rosefs.vfs.filesystem import FileSystem
 
 
-def main(binding: str, mountpoint: str) -> int:
-    make, options, level, companions = pickle.load(sys.stdin.buffer)
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level)
-    assert isinstance(options, MountOptions)
+def serve_tree(
+    make: Callable[[], Operations],
+    mountpoint: Path,
+    binding: str,
+    options: MountOptions,
+    log_level: int,
+    companions: Sequence[Companion],
+) -> int:
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=log_level)
 
     def on_ready() -> None:
         sys.stdout.write("ready\n")
@@ -27,9 +35,7 @@ def main(binding: str, mountpoint: str) -> int:
 
     tree = make()
     try:
-        serve(
-            tree, Path(mountpoint), binding=binding, options=options, on_ready=on_ready, companions=companions
-        )  # fmt: skip
+        serve(tree, mountpoint, binding=binding, options=options, on_ready=on_ready, companions=companions)
     except MountError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -40,4 +46,4 @@ def main(binding: str, mountpoint: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(serve_tree(*pickle.load(sys.stdin.buffer)))
