@@ -5,6 +5,7 @@ Holds the little that has to be remembered between the operations of one gesture
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from uuid6 import uuid7
 from rosecache.config import Config
 from rosefs.library.journal import Journal
 from rosefs.vfs.arrivals import Arrivals
-from rosefs.vfs.errors import InvalidRequestError, NotPermittedError
+from rosefs.vfs.errors import InvalidRequestError, NameTooLongError, NotPermittedError
 from rosefs.vfs.later import Later
 from rosefs.vfs.model import Changes
 from rosefs.vfs.nodes import Key, Node
@@ -131,6 +132,8 @@ _SUCCESSION_SECONDS = 2.0
 _JUNK = (".Trash", ".DS_Store", "._", ".in-progress.", ".rose.")
 """Starts of names that file managers try to make everywhere, and of our own."""
 
+NAME_BYTES = 255
+
 
 def check_new_name(name: str) -> None:
     """Makes sure that a name may be made by a program.
@@ -138,7 +141,10 @@ def check_new_name(name: str) -> None:
     Raises:
         NotPermittedError: It is one that litters, or one of ours.
         InvalidRequestError: It is no readable text.
+        NameTooLongError: It has more than 255 bytes: the kernel lets through more than any disk takes.
     """
+    if len(os.fsencode(name)) > NAME_BYTES:
+        raise NameTooLongError(f"{name}: a name has at most {NAME_BYTES} bytes")
     if name.startswith(_JUNK):
         raise NotPermittedError(f"{name}: nothing may be called so here")
     if not name.isprintable():

@@ -100,6 +100,10 @@ class Inodes:
         """Returns what is known of a key's number, if somebody knows it."""
         return self._known.get(self.number_of(key))
 
+    def has(self, key: Key) -> bool:
+        """Tells whether somebody knows a key's number."""
+        return self.find(key) is not None
+
     def remember(self, node: Node) -> Inode:
         """Counts a lookup of a node, and returns its inode."""
         with self._lock:

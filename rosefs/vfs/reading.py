@@ -281,7 +281,7 @@ class Reading:
         self._handles.clear()
 
     def _discard(self, keys: Sequence[Key]) -> None:
-        self._tree.discard(keys)
+        self._tree.discard(keys, self._inodes.has)
         self._forgetting.discard(keys)
 
     def _directory(self, inode: int) -> DirectoryNode:

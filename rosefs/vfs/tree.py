@@ -46,6 +46,9 @@ from rosefs.vfs.views import SPACES, VIEWS
 _MANY = 500
 """From so many changed releases at once on, everything is dropped instead of asking for each."""
 
+_FEW = 64
+"""So many directories are not worth looking through."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
@@ -104,6 +107,7 @@ class Tree:
         # Those that list files, by the release that they are of.
         self._of_release: dict[str, set[Key]] = {}
         self._replacing = threading.Lock()
+        self._sweep_at = _FEW
         self.root = DirectoryNode(top, "", 0, 0)
 
     def __len__(self) -> int:
@@ -175,12 +179,24 @@ class Tree:
         key = node.key if node.key == self.root.key else node.key.parent
         return self.current(DirectoryNode(key, "", 0, 0))
 
-    def discard(self, keys: Iterable[Key]) -> None:
-        """Lets go of directories that nobody knows any more, but for names that have to work still."""
+    def discard(self, keys: Iterable[Key], is_known: Callable[[Key], bool]) -> None:
+        """Lets go of directories that nobody knows any more, but for names that have to work still.
+
+        Those are asked again later, with those that were needed while nobody knew them: when there are twice as
+        many directories as were left the last time.
+        """
         for key in keys:
-            directory = self._directories.get(key)
-            if directory is not None and not directory.remembers_names:
-                self._remove(key)
+            self._remove_unless_remembering(key)
+        if len(self._directories) > self._sweep_at:
+            for key in list(self._directories):
+                if (key.value or key.entity) and not is_known(key):
+                    self._remove_unless_remembering(key)
+            self._sweep_at = 2 * len(self._directories) + _FEW
+
+    def _remove_unless_remembering(self, key: Key) -> None:
+        directory = self._directories.get(key)
+        if directory is not None and not directory.remembers_names and not directory.is_held:
+            self._remove(key)
 
     def bound(self, name: str) -> set[Key]:
         """Returns what a name leads to in any directory that was looked at."""

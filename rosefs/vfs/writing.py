@@ -161,7 +161,7 @@ class Writing(Reading):
         if draft is not None and draft.shown() is not None:
             draft.begin(None)
         else:
-            self._tree.discard(self._inodes.closed(inode))
+            self._discard(self._inodes.closed(inode))
             node = inode.node
             assert isinstance(node, FileNode)
             content = self._open(node)

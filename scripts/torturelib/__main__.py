@@ -14,11 +14,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.torturelib import broken, fuzzing, kills, races
+from scripts.torturelib import broken, endurance, fuzzing, kills, races
 from scripts.torturelib.task import Part, Task
 
 PARTS: Mapping[str, Part] = {
     "broken": broken.run,
+    "endurance": endurance.run,
     "fuzz": fuzzing.run,
     "kills": kills.run,
     "races": races.run,

@@ -32,11 +32,16 @@ class SharedClock:
         return cls(path)
 
     def __call__(self) -> float:
-        return time.monotonic() + self._get(_FORWARD)
+        return time.monotonic() + self.forward
+
+    @property
+    def forward(self) -> float:
+        """By how many seconds it was put forward so far."""
+        return self._get(_FORWARD)
 
     def advance(self, seconds: float) -> None:
         """Puts the clock forward, and returns when the server has done all that is due by then."""
-        wanted = self._get(_FORWARD) + seconds
+        wanted = self.forward + seconds
         self._put(_FORWARD, wanted)
         limit = time.monotonic() + 60
         while self._get(_SEEN) < wanted:
@@ -54,7 +59,7 @@ class SharedClock:
 
     def _follow(self, run_due: Callable[[], None]) -> None:
         while True:
-            forward = self._get(_FORWARD)
+            forward = self.forward
             if forward != self._get(_SEEN):
                 run_due()
                 self._put(_SEEN, forward)

@@ -63,7 +63,7 @@ def update(place: Place, chance: random.Random) -> None:
 def tag(place: Place, chance: random.Random) -> None:
     """Does as careful taggers do: writes a copy, and renames it over the file."""
     files = [path for path in sorted(place.home.source.glob("[!.]*/[!.]*")) if is_audio(path.name)]
-    path = _any(chance, files)
+    path = any_of(chance, files)
     copy = path.with_name(f".in-progress.{os.getpid()}.{threading.get_ident()}{path.suffix}")
     shutil.copyfile(path, copy)
     set_tags(
@@ -91,11 +91,11 @@ def query(place: Place, chance: random.Random) -> None:
 def edit(place: Place, chance: random.Random) -> None:
     """Makes one of the edits of the commands."""
     c, journal = place.c, place.home.journal
-    release = _any(chance, rosecache.list_releases(c))
-    track = _any(chance, rosecache.list_tracks(c))
+    release = any_of(chance, rosecache.list_releases(c))
+    track = any_of(chance, rosecache.list_tracks(c))
     kind, member = chance.choice([(lists.COLLAGES, release.id), (lists.PLAYLISTS, track.id)])
     names = rosecache.list_collages(c) if kind is lists.COLLAGES else rosecache.list_playlists(c)
-    name = _any(chance, names) if names else "New"
+    name = any_of(chance, names) if names else "New"
     other = f"List {chance.randrange(6)}"
     image = place.home.top / "new.png"
     edits: list[Callable[[], object]] = [
@@ -140,12 +140,12 @@ def gesture(place: Place, chance: random.Random) -> None:
     collages, shown = place.mount / "Collages", place.mount / "Releases"
     names = sorted(os.listdir(collages))
     new = collages / f"List {chance.randrange(6)}"
-    track = _any(chance, sorted((shown / "!All Tracks").iterdir()))
+    track = any_of(chance, sorted((shown / "!All Tracks").iterdir()))
     gestures: list[Callable[[], object]] = [
         new.mkdir,
-        lambda: (collages / _any(chance, names)).rename(new),
+        lambda: (collages / any_of(chance, names)).rename(new),
         lambda: track.write_bytes(track.read_bytes()),
-        lambda: os.setxattr(shown / _any(chance, sorted(os.listdir(shown))), "user.rosefs.new", b"true"),
+        lambda: os.setxattr(shown / any_of(chance, sorted(os.listdir(shown))), "user.rosefs.new", b"true"),
     ]
     chance.choice(gestures)()
 
@@ -159,7 +159,7 @@ REFUSALS = (RosecacheError, OSError, MutagenError)
 """What may come of doing something to what somebody else has changed or has in hand just now."""
 
 
-def _any(chance: random.Random, things: Sequence[T]) -> T:
+def any_of(chance: random.Random, things: Sequence[T]) -> T:
     if not things:
         raise FileNotFoundError("somebody else has removed it")
     return chance.choice(things)

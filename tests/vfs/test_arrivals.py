@@ -22,6 +22,7 @@ from rosefs.vfs.errors import (
     ExistsError,
     InvalidRequestError,
     IsADirectoryFsError,
+    NameTooLongError,
     NoAttributeError,
     NoEntryError,
     NotADirectoryFsError,
@@ -230,6 +231,7 @@ def test_names_that_are_refused(library: Config, copying: Callable[[Config], Cop
         ("a\nb", InvalidRequestError),
         ("LOONA - 2018. Hash", ExistsError),
         ("!All Tracks", ExistsError),
+        ("ä" * 128, NameTooLongError),  # 256 bytes, which the kernel lets through
     ):
         with pytest.raises(error):
             copier.mkdir(f"Releases/{name}")
@@ -237,6 +239,8 @@ def test_names_that_are_refused(library: Config, copying: Callable[[Config], Cop
         with pytest.raises(NotPermittedError):
             copier.mkdir(f"{view}/An Album")
     copier.mkdir(ALBUM)
+    with pytest.raises(NameTooLongError):
+        copier.rename(ALBUM, f"Releases/{'ä' * 128}")
     for name in (".DS_Store", "._01.mp3", ".in-progress.rosefs.spool.x"):
         with pytest.raises(NotPermittedError):
             copier.write(f"{ALBUM}/{name}", b"x")
