@@ -208,12 +208,13 @@ def recover_holds(c: Config, clock: Callable[[], float] = time.time) -> list[Pat
             descriptor = os.open(directory / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             with suppress(OSError):
-                if clock() - directory.stat().st_mtime > HOLD_SECONDS:
+                if not 0 <= clock() - directory.stat().st_mtime <= HOLD_SECONDS:
                     directory.rmdir()  # killed before it held anything
             continue
         try:
             claim(descriptor)
-            recent = clock() - os.fstat(descriptor).st_mtime < HOLD_SECONDS
+            # A time in the future, as of a clock that was put back, says nothing about now.
+            recent = 0 <= clock() - os.fstat(descriptor).st_mtime < HOLD_SECONDS
             _settle_all(c, directory, drop=not recent, restored=restored)
             if not list(_numbers_in(directory)):
                 shutil.rmtree(directory, ignore_errors=True)

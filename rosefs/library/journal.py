@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 from uuid6 import uuid7
 
@@ -120,7 +121,7 @@ class Journal:
         """
         now = datetime.fromtimestamp(self.clock()).astimezone().isoformat(timespec="seconds")
         header = Header(
-            id=str(uuid7()), time=now, title=title, program=_program(), undoes=undoes, group=group
+            id=self._new_id(), time=now, title=title, program=_program(), undoes=undoes, group=group
         )
         edit = Edit(self.directory, header)
         try:
@@ -221,6 +222,15 @@ class Journal:
             held.callback(os.close, descriptor)
             wait_until(lambda: _try_claim(descriptor), f"journal {name}")
             yield
+
+    def _new_id(self) -> str:
+        """Returns an id that is greater than all there are, also when the clock was put back since."""
+        identifier = uuid7()
+        last = max(self._ids(), default="")
+        if str(identifier) > last:
+            return str(identifier)
+        milliseconds = (UUID(last).int >> 80) + 1
+        return str(UUID(int=milliseconds << 80 | identifier.int & ((1 << 80) - 1)))
 
     def _ids(self) -> list[str]:
         try:

@@ -112,6 +112,8 @@ def test_a_disk_that_is_read_only_says_so(bench: Workbench) -> None:
     finally:
         run("umount", "--lazy", bench.source)
     assert snapshot(bench.source) == before
+    (bench.release / "rip.log").write_text("written again")
+    wait_for(lambda: (bench.source / "loona/rip.log").read_text() == "written again")
 
 
 def test_what_the_source_does_not_permit_is_told(tmp_path: Path, binding: str) -> None:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from uuid6 import uuid7
 
 from rosefs.library import hands
 from rosefs.library.errors import JournalError, NotFoundError, TrashError
@@ -411,3 +413,16 @@ def test_another_name_for_a_file_is_no_change_of_it_and_other_content_is(place: 
     with pytest.raises(OSError, match="by another program"):
         _Meanwhile(lambda: (place / "a").write_bytes(b"theirs")).put(place / "a", place / "new")
     assert (place / "a").read_bytes() == b"theirs"
+
+
+def test_later_edits_have_greater_ids_also_when_the_clock_was_put_back(
+    place: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = uuid7()
+    for number in range(3):
+        with journal.edit(f"edit {number}") as edit:
+            edit.create(place / f"new {number}", b"")
+        monkeypatch.setattr("rosefs.library.journal.uuid7", lambda: before)
+    entries = journal.history()
+    assert [entry.title for entry in entries] == ["edit 2", "edit 1", "edit 0"]
+    assert {UUID(entry.id).version for entry in entries} == {7}
