@@ -87,14 +87,20 @@ def _rename_directory(c: Config, renamed: Renamed) -> None:
     old = renamed.row.directory
     wanted = source_name(c, _templates(c)[0], _release(c, renamed.row))
     taken = _Taken(source, old, reserved_names(c))
-    new = os.fsencode(distinct_name(wanted, taken, extensions=False, max_bytes=c.max_filename_bytes))
-    if new == old:
-        return
     with ExitStack() as held:
-        try:
-            held.enter_context(lock(c, f"release-{os.fsdecode(new)}", timeout=0))
-        except LockTimeoutError:
-            return  # somebody is making a directory of that name; the next change of this release tries again
+        while True:
+            name = distinct_name(wanted, taken, extensions=False, max_bytes=c.max_filename_bytes)
+            new = os.fsencode(name)
+            if new == old:
+                return
+            try:
+                held.enter_context(lock(c, f"release-{name}", timeout=0))
+            except LockTimeoutError:
+                return  # somebody is making a directory of that name; the next change of this release tries again
+            if (
+                name not in taken
+            ):  # else another release got that name a moment ago, and now there is another for this
+                break
         try:
             _rename(os.path.join(source, old), os.path.join(source, new))
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from rosecache.tags import format_artist_field, parse_artist_field
 MARKERS = r"\b(?:feat\.|pres\.|under\.|by)|;|/|\\|vs\."
 NAMES = (
     st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1, max_size=12)
-    .map(str.strip)
+    .map(lambda name: unicodedata.normalize("NFC", name).strip())  # as all texts are read
     .filter(lambda name: name and not re.search(MARKERS, name))
 )
 PHRASES = st.lists(NAMES, min_size=1, max_size=3).map(" ".join)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from rosecache.config import Config, PathTemplates, TemplateSet
+from rosecache.locks import lock
 from rosecache.query.releases import list_releases
 from rosecache.update import assign, renames, update_cache
 from tests.support.audio import decoded_md5, make_release, make_track, set_tags
@@ -242,3 +245,22 @@ def test_files_beside_a_track_are_never_replaced(renaming: Config) -> None:
     renamed = c.music_source_dir / "A - B"
     assert (renamed / "01.lrc").read_text() == "one"
     assert (renamed / "01. Track 1.lrc").read_text() == "another"
+
+
+def test_a_name_that_another_release_takes_just_then_is_left_to_it(
+    renaming: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = renaming
+    make_release(c.music_source_dir, "dl 123", artist="LOONA", album="Hash")
+
+    @contextmanager
+    def lock_too_late(c: Config, name: str, *, timeout: float) -> Iterator[None]:
+        with lock(c, name, timeout=timeout):
+            if name == "release-LOONA - Hash":
+                (c.music_source_dir / "LOONA - Hash").mkdir()
+            yield
+
+    monkeypatch.setattr(renames, "lock", lock_too_late)
+    assert update_cache(c).problems == []
+    assert sorted(os.listdir(c.music_source_dir)) == ["LOONA - Hash", "LOONA - Hash [2]"]
+    assert files(c.music_source_dir / "LOONA - Hash") == []
