@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from tests.conftest import skip_or_fail
 
 
 def fill_disk(directory: Path) -> Path:
@@ -13,3 +20,22 @@ def fill_disk(directory: Path) -> Path:
     with open(filler, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize)
     return filler
+
+
+@contextmanager
+def poor_disk(directory: Path) -> Iterator[Path]:
+    """Gives a directory on a disk that can do little, and keeps what is on it below another one."""
+    if importlib.util.find_spec("llfuse") is None:
+        skip_or_fail("llfuse is missing, which shows such a disk")
+    beneath, top = directory / "beneath", directory / "poor"
+    beneath.mkdir(exist_ok=True)
+    top.mkdir(exist_ok=True)
+    command: list[str | Path] = [sys.executable, "-m", "tests.support.poor_disk", beneath, top]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield top
+    finally:
+        subprocess.run(["fusermount3", "-u", "-z", top], check=False)
+        process.communicate()
