@@ -1,23 +1,23 @@
-"""Lock files by which threads and processes take turns, retried actively.
+"""Locks by name, by which threads and processes take turns, retried actively.
 
-The operating system holds the lock (``flock``, through filelock), so the end of a process, however it comes,
-frees what it held. The files stay: removing a lock file would let two holders lock two different files.
-Whoever needs several locks takes releases first, then collages, then playlists, each in order of name.
+All of them are in one lock file, each on a byte of its own: a file for each release would cost more to make than the
+release takes to be read. The operating system holds them (open file description locks, fcntl(2)), so the end of a
+process, however it comes, frees what it held. Whoever needs several locks takes releases first, then collages, then
+playlists, each in order of name.
 """
 
 from __future__ import annotations
 
-import functools
+import fcntl
 import hashlib
 import os
 import random
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock
 
 from rosecache.config import Config
 from rosecache.errors import LockTimeoutError
@@ -30,26 +30,26 @@ _FIRST_WAIT = 0.0005
 _LONGEST_WAIT = 0.02
 _GROWTH = 1.5
 
+_LOCK = struct.Struct("hhqqi")
+"""The system's ``struct flock``: kind, from where the place counts, place, length, process."""
+
 
 class _Held(threading.local):
     def __init__(self) -> None:
-        self.depths: dict[str, int] = {}
+        self.depths: dict[tuple[str, int], int] = {}
 
 
 _held = _Held()
 
 
-@functools.lru_cache(maxsize=8)
-def _lock_directory(cache_dir: Path) -> Path:
-    directory = cache_dir / "locks"
-    make_private_directory(directory)
-    return directory
+def lock_path(c: Config) -> Path:
+    """Returns the file of all locks."""
+    return c.cache_dir / "locks" / "all.lock"
 
 
-def lock_path(c: Config, name: str) -> Path:
-    """Returns the file of a lock. Its name is a hash, since a lock's name may hold anything at any length."""
-    digest = hashlib.blake2b(os.fsencode(name), digest_size=12).hexdigest()
-    return _lock_directory(c.cache_dir) / f"{digest}.lock"
+def place_of(name: str) -> int:
+    """Returns which byte of the lock file is a lock's. It is a hash, since a lock's name may hold anything at any length."""
+    return int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8).digest()) >> 2
 
 
 @contextmanager
@@ -60,30 +60,33 @@ def lock(c: Config, name: str, timeout: float = DEFAULT_TIMEOUT) -> Iterator[Non
     milliseconds, not at the end of a timeout.
 
     Args:
-        c: Whose cache directory holds the lock files.
+        c: Whose cache directory holds the lock file.
         name: Any text.
         timeout: Seconds; 0 tries once.
 
     Raises:
         LockTimeoutError: It was not free in time; the error says who holds it.
     """
-    path = str(lock_path(c, name))
-    depth = _held.depths.get(path, 0)
+    path, place = str(lock_path(c)), place_of(name)
+    depth = _held.depths.get((path, place), 0)
     if depth:
-        _held.depths[path] = depth + 1
+        _held.depths[path, place] = depth + 1
         try:
             yield
         finally:
-            _held.depths[path] -= 1
+            _held.depths[path, place] -= 1
         return
-    file_lock = FileLock(path, timeout=0, thread_local=False, mode=0o600)
-    wait_until(lambda: _try(file_lock), name, timeout, lambda: _read_holder(path))
-    _held.depths[path] = 1
+    descriptors: list[int] = []
     try:
-        yield
+        wait_until(lambda: _try(path, place, descriptors), name, timeout, lambda: _read_holder(path, place))
+        _held.depths[path, place] = 1
+        try:
+            yield
+        finally:
+            del _held.depths[path, place]
     finally:
-        del _held.depths[path]
-        file_lock.release()
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def wait_until(
@@ -107,22 +110,39 @@ def wait_until(
         wait = min(wait * _GROWTH, _LONGEST_WAIT)
 
 
-def _try(file_lock: FileLock) -> bool:
+def _try(path: str, place: int, descriptors: list[int]) -> bool:
+    """Tries to take a lock once. The descriptor that holds it, if it does, is added to the list."""
+    descriptor = _open(path)
+    descriptors.append(descriptor)
     try:
-        file_lock.acquire(blocking=False)
-    except TimeoutError:
-        return False
-    return True
+        # Of an open file description, not of the process: other threads of it wait, too.
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0))
+        if os.fstat(descriptor).st_nlink:
+            return True  # and no file that somebody has removed, beside which there may be another one by now
+    except BlockingIOError:
+        pass
+    descriptors.remove(descriptor)
+    os.close(descriptor)
+    return False
 
 
-def _read_holder(path: str) -> str:
-    """Returns who holds a lock file, from the kernel's list of locks (proc_locks(5))."""
-    with suppress(OSError, IndexError, ValueError):
+def _open(path: str) -> int:
+    while True:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            make_private_directory(Path(path).parent)
+
+
+def _read_holder(path: str, place: int) -> str:
+    """Returns who holds a lock, from what the kernel says of the processes' open files (proc_pid_fdinfo(5))."""
+    with suppress(OSError):
         status = os.stat(path)
-        file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
-            fields = line.split()
-            if fields[1] == "FLOCK" and fields[5] == file:
-                command = Path(f"/proc/{int(fields[4])}/cmdline").read_bytes().replace(b"\0", b" ")
-                return f"process {fields[4]} ({os.fsdecode(command).strip()[:200]})"
+        file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino} {place} {place}\n"
+        for found in Path("/proc").glob("[0-9]*/fdinfo/*"):
+            with suppress(OSError):  # another user's, or gone
+                if file in found.read_text(encoding="ascii"):
+                    process = found.parts[2]
+                    command = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ")
+                    return f"process {process} ({os.fsdecode(command).strip()[:200]})"
     return ""

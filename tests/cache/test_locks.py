@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from rosecache import locks
 from rosecache.config import Config
 from rosecache.errors import LockTimeoutError
 from rosecache.locks import lock, lock_path
@@ -19,6 +21,8 @@ HOLDER = (
     "with lock(c, sys.argv[3]):\n"
     "    print('held', flush=True); sys.stdin.readline()\n"
 )
+
+ATTEMPT = HOLDER.replace("sys.argv[3]", "sys.argv[3], timeout=0")
 
 
 def hold(c: Config, name: str) -> subprocess.Popen[str]:
@@ -112,7 +116,7 @@ def test_a_killed_process_leaves_no_lock_behind(c: Config) -> None:
     process = hold(c, "a")
     process.kill()
     process.communicate()
-    assert lock_path(c, "a").exists()
+    assert lock_path(c).exists()
     with lock(c, "a", timeout=5):
         pass
 
@@ -120,7 +124,7 @@ def test_a_killed_process_leaves_no_lock_behind(c: Config) -> None:
 @pytest.mark.parametrize("name", ["../../etc/passwd", "release-" + "x" * 500, "caf\udce9", "a\nb", ""])
 def test_any_name_will_do(c: Config, name: str) -> None:
     with lock(c, name):
-        assert lock_path(c, name).parent == c.cache_dir / "locks"
+        assert os.listdir(lock_path(c).parent) == [lock_path(c).name]
 
 
 def test_an_exception_frees_the_lock(c: Config) -> None:
@@ -128,3 +132,26 @@ def test_an_exception_frees_the_lock(c: Config) -> None:
         raise RuntimeError("boom")
     with lock(c, "a", timeout=0):
         pass
+
+
+def test_no_lock_is_taken_on_a_file_that_was_removed_meanwhile(
+    c: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when somebody deletes the cache directory: whoever comes next would lock another file."""
+    opened, lost = locks._open, []
+
+    def losing(path: str) -> int:
+        descriptor = opened(path)
+        if not lost:
+            lost.append(path)
+            os.unlink(path)
+        return descriptor
+
+    monkeypatch.setattr(locks, "_open", losing)
+    with lock(c, "a"):
+        assert lost
+        process = subprocess.run(
+            [sys.executable, "-c", ATTEMPT, str(c.music_source_dir), str(c.cache_dir), "a"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "LockTimeoutError" in process.stderr

@@ -20,6 +20,7 @@ from typing import Any
 import rosecache
 from rosecache.config import Config
 from rosecache.database import close_connections
+from rosecache.locks import lock_path
 from rosecache.tags import is_audio
 from rosecache.update import update_cache
 from rosefs.library import arrivals
@@ -137,9 +138,8 @@ def check_nothing_left(home: Home) -> None:
         tomllib.loads(path.read_text())
     unknown = [name for name in os.listdir(home.c.cache_dir) if not _KNOWN_IN_CACHE.fullmatch(name)]
     assert not unknown, unknown
-    for lock in (home.c.cache_dir / "locks").iterdir():
-        with lock.open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with lock_path(home.c).open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     _check_journal(home.journal)
     _check_trash(home.trash)
 
