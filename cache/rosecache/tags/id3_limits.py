@@ -24,6 +24,10 @@ _MOST_COPIED = 10**9
 _MOST_COPIED_WHOLE = 5 * _MOST_COPIED
 """The same where everything has to be looked at, because the file is written to."""
 
+_SMALL = 6 * _MOST_FRAMES
+"""Bytes: no tag of this size can hold too many frames, each of which has at least a header of six, nor too much of
+anything else."""
+
 _Span = tuple[int, int]
 """Start and end of a frame."""
 
@@ -32,13 +36,15 @@ class TextTags(ID3):
     """Tags without the frames that are no text, where these are many and large."""
 
     def _read(self, header: ID3Header, data: bytes) -> bytes:
+        read: Callable[[ID3Header, bytes], bytes] = super()._read
+        if len(data) <= _SMALL:
+            return read(header, data)
         plain = _plain(header, data)
         spans = _spans(header.version[1], plain)
         if _copied(len(plain), spans) > _MOST_COPIED:
             data = b"".join(plain[start:end] for start, end in spans if _is_text(plain, start))
             if _copied(len(data), _spans(header.version[1], data)) > _MOST_COPIED:
                 raise TooMuchError("its ID3 tag holds too many texts")
-        read: Callable[[ID3Header, bytes], bytes] = super()._read
         return read(header, data)
 
 

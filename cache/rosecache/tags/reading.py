@@ -64,19 +64,28 @@ def read_raw(path: Path) -> RawTags:
 
 def read_with(path: Path, read: Callable[[Kind, BinaryIO], T]) -> T:
     """Opens an audio file and has it read. Raises what :func:`read_tags` does, and what ``read`` means to."""
-    # Looked at first, since opening a named pipe would wait for somebody to write into it.
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableAudioError(path, "not a regular file")
-    if status.st_size == 0:
-        raise UnreadableAudioError(path, "the file is empty")
-    with io.BufferedReader(io.FileIO(path)) as file:
+    with _open(path) as file:
         try:
             return read(kind_of(path.suffix, file), file)
         except BROKEN_FILE_ERRORS as error:
             if (failed := _failed_io(error)) is not None:
                 raise failed from error
             raise UnreadableAudioError(path, _reason(error)) from error
+
+
+def _open(path: Path) -> io.BufferedReader:
+    # Opening a named pipe would otherwise wait for somebody to write into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableAudioError(path, "not a regular file")
+        if status.st_size == 0:
+            raise UnreadableAudioError(path, "the file is empty")
+        return io.BufferedReader(io.FileIO(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _failed_io(error: BaseException | None) -> OSError | None:

@@ -6,7 +6,6 @@ a million pieces. It is refused as soon as that shows. Nothing here knows a form
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar, cast
@@ -29,31 +28,20 @@ class TooMuchError(ValueError):
     """A file's tags are beyond what is read."""
 
 
-class _SparingFile(io.BufferedIOBase):
+class _SparingFile:
     """A file that never makes room for more than it holds, and says so when too much of it is asked for."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._size = file.seek(0, os.SEEK_END)
+        # The file's own: readers seek as often as they read.
+        self.seek, self.tell = file.seek, file.tell
+        self._read = file.read
         self._bytes = MOST_BYTES
         self._reads = _MOST_READS
         file.seek(0)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
-
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0 or size > _SMALL:
-            left = max(0, self._size - self._file.tell())
+            left = self._left()
             size = left if size is None or size < 0 else min(size, left)
         self._bytes -= size
         self._reads -= 1
@@ -61,7 +49,13 @@ class _SparingFile(io.BufferedIOBase):
             raise TooMuchError(f"its tags are larger than {MOST_BYTES // 2**20} MiB")
         if self._reads < 0:
             raise TooMuchError("its tags consist of too many pieces")
-        return self._file.read(size)
+        return self._read(size)
+
+    def _left(self) -> int:
+        at = self.tell()
+        end = self.seek(0, os.SEEK_END)
+        self.seek(at)
+        return max(0, end - at)
 
 
 def sparing(read: Callable[[BinaryIO], T]) -> Callable[[BinaryIO], T]:
