@@ -24,7 +24,7 @@ from rosecache.config import Config
 from rosecache.locks import lock
 from rosecache.temporary import make_private_directory
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Raised when an update stores something else for the same files under the same schema."""
 
 _BUSY_SECONDS = 30

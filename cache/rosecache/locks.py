@@ -48,7 +48,7 @@ def lock_path(c: Config) -> Path:
 
 
 def place_of(name: str) -> int:
-    """Returns which byte of the lock file is a lock's. It is a hash, since a lock's name may hold anything at any length."""
+    """Returns which byte of the lock file is a lock's: a hash, since a lock's name may hold anything at any length."""
     return int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8).digest()) >> 2
 
 
@@ -62,10 +62,10 @@ def lock(c: Config, name: str, timeout: float = DEFAULT_TIMEOUT) -> Iterator[Non
     Args:
         c: Whose cache directory holds the lock file.
         name: Any text.
-        timeout: Seconds; 0 tries once.
+        timeout: Seconds; 0 tries once, and does not find out who holds it.
 
     Raises:
-        LockTimeoutError: It was not free in time; the error says who holds it.
+        LockTimeoutError: It was not free in time; after any wait the error says who holds it.
     """
     path, place = str(lock_path(c)), place_of(name)
     depth = _held.depths.get((path, place), 0)
@@ -98,14 +98,14 @@ def wait_until(
     """Repeats an attempt at short, growing, jittered intervals until it succeeds.
 
     Raises:
-        LockTimeoutError: It did not within ``timeout`` seconds; ``holder`` is asked for who is in the way.
+        LockTimeoutError: It did not within ``timeout`` seconds; after any wait ``holder`` is asked who is in the way.
     """
     deadline = time.monotonic() + timeout
     wait = _FIRST_WAIT
     while not attempt():
         left = deadline - time.monotonic()
         if left <= 0:
-            raise LockTimeoutError(name, timeout, holder())
+            raise LockTimeoutError(name, timeout, holder() if timeout else "")
         time.sleep(min(left, wait * random.uniform(0.5, 1.0)))
         wait = min(wait * _GROWTH, _LONGEST_WAIT)
 
@@ -138,7 +138,9 @@ def _read_holder(path: str, place: int) -> str:
     """Returns who holds a lock, from what the kernel says of the processes' open files (proc_pid_fdinfo(5))."""
     with suppress(OSError):
         status = os.stat(path)
-        file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino} {place} {place}\n"
+        file = (
+            f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino} {place} {place}\n"
+        )
         for found in Path("/proc").glob("[0-9]*/fdinfo/*"):
             with suppress(OSError):  # another user's, or gone
                 if file in found.read_text(encoding="ascii"):

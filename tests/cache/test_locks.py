@@ -138,7 +138,7 @@ def test_no_lock_is_taken_on_a_file_that_was_removed_meanwhile(
     c: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when somebody deletes the cache directory: whoever comes next would lock another file."""
-    opened, lost = locks._open, []
+    opened, lost = locks._open, list[str]()
 
     def losing(path: str) -> int:
         descriptor = opened(path)

@@ -12,12 +12,16 @@ cache; they never enter a text.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from rosecache.model import ROLES, Artist, ArtistMapping
 from rosecache.tags.fields import clean, split
+
+_NOBODY = ArtistMapping()
+_SHORT = 256
 
 _BEFORE_MAIN = (("composer", "performed by"), ("djmixer", "pres."))
 _AFTER_MAIN = (
@@ -32,7 +36,11 @@ _BEFORE = tuple((role, re.compile(rf"(?:^|\s){re.escape(marker)}(?:\s|$)")) for 
 def parse_artist_field(text: str | None) -> ArtistMapping:
     """Reads an artist field. None and an empty text have no artists."""
     if not text or not (text := clean(text)):
-        return ArtistMapping()
+        return _NOBODY
+    return _parse_again(text) if len(text) <= _SHORT else _parse(text)
+
+
+def _parse(text: str) -> ArtistMapping:
     found: dict[str, list[str]] = {}
     main, *rest = _AFTER.split(text)
     for marker, names in zip(rest[::2], rest[1::2], strict=True):
@@ -43,6 +51,10 @@ def parse_artist_field(text: str | None) -> ArtistMapping:
             found[role], main = [parts[0]], parts[1]
     found["main"] = [main]
     return ArtistMapping(**{role: tuple(map(Artist, split(names))) for role, names in found.items()})
+
+
+_parse_again = functools.lru_cache(maxsize=256)(_parse)
+"""For texts of ordinary length: the tracks of a release have mostly the same."""
 
 
 def format_artist_field(mapping: ArtistMapping) -> str:

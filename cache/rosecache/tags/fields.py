@@ -102,6 +102,11 @@ KEYS: Mapping[Container, Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """The names in capitals, by container and field: names are compared without regard to case."""
 
+_FIELD_OF: Mapping[str, Mapping[str, str]] = {
+    container: {name: field for field, names in fields.items() for name in names}
+    for container, fields in KEYS.items()
+}
+
 _SEPARATOR = re.compile(r" \\\\ | / |; ?| vs\. ")
 _PARENTS = "\\\\PARENTS:\\\\"
 
@@ -118,11 +123,14 @@ def clean(text: str) -> str:
     """
     if "\0" in text:
         text = text.replace("\0", "")
-    if not text.isascii():
+    elif text.isascii():
+        return text.strip()
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         # Two halves of a pair that were decoded apart become one character, a lone half becomes U+FFFD.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        text = compose(text)
-    return text.strip()
+    return compose(text).strip()
 
 
 def texts(values: Values, names: Sequence[str]) -> tuple[str, ...]:
@@ -132,6 +140,13 @@ def texts(values: Values, names: Sequence[str]) -> tuple[str, ...]:
         if found and (kept := tuple(filter(None, map(clean, found)))):
             return kept
     return ()
+
+
+def fields_in(container: Container, values: Values) -> dict[str, tuple[str, ...]]:
+    """Returns what :func:`texts` finds for each of the fields that a file has at all."""
+    fields, keys = _FIELD_OF[container], KEYS[container]
+    present = {field for name in values if (field := fields.get(name)) is not None}
+    return {field: texts(values, keys[field]) for field in present}
 
 
 def every_text(values: Values, names: Sequence[str]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from rosecache.tags.fields import (
     Container,
     Values,
     every_text,
+    fields_in,
     split,
     split_genres,
     texts,
@@ -93,20 +94,23 @@ def tags_of(raw: RawTags) -> AudioTags:
     """Applies the rules of reading to what a container module found."""
     keys, values = KEYS[raw.container], raw.values
 
+    there = fields_in(raw.container, values)
+
     def found(field: str) -> tuple[str, ...]:
-        return texts(values, keys[field])
+        return there.get(field, ())
 
     def date(field: str) -> PartialDate | None:
+        if field not in there:
+            return None
         return next(filter(None, map(PartialDate.parse, every_text(values, keys[field]))), None)
 
-    track_id, release_id = ids_of(raw)
     trackartists = _artists(found("trackartists"))
     for role in READ_ONLY_ROLES:
         if names := found(role):
             trackartists = with_role(trackartists, role, split(names))
     return AudioTags(
-        id=track_id,
-        release_id=release_id,
+        id=_uuid(found("id")),
+        release_id=_uuid(found("release_id")),
         tracktitle=_first(found("tracktitle")),
         tracknumber=_number(found("tracknumber")),
         discnumber=_number(found("discnumber")),

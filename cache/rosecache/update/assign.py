@@ -160,6 +160,8 @@ def _settle_release_id(request: Request, connection: sqlite3.Connection, assigne
                 problem(os.path.join(request.path, name), f"another datafile; {found} counts")
             )
     claimed = found or tagged or cached
+    if claimed is not None:
+        request.store_first([claimed])
     if claimed is None or is_copy(request.c, connection, request.directory, claimed):
         assigned.release_id, assigned.is_new_id = new_id(), True
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class Request:
     listing: Listing
     content: Content
     known: ReleaseRow | None
+    store_first: Callable[[Iterable[str]], None]
+    """To be told of ids before the cache is asked which other release has them."""
     force: bool
     defer: bool
     now: float

@@ -21,6 +21,7 @@ from rosecache.datafiles import datafile_name
 from rosecache.errors import UnreadableAudioError
 from rosecache.tags import read_ids
 from rosecache.update.content import audio_files
+from rosecache.update.rows import rows_among
 from rosecache.update.walk import list_files
 
 _UNWRITTEN = UUID("0b9ad3a6-6e0b-5e0c-9d7e-51f5a2f4a8c3")
@@ -108,16 +109,14 @@ def ids_held_elsewhere(
     c: Config, connection: sqlite3.Connection, directory: bytes, wanted: Mapping[bytes, str]
 ) -> set[str]:
     """Returns those of the wanted ids that a file of another release has, and so keeps."""
-    held = set()
-    for identifier in wanted.values():
-        row = connection.execute(
-            "SELECT release_key, directory, path, size, tracks.mtime, ctime FROM tracks"
-            " JOIN releases ON releases.key = release_key WHERE tracks.id = ? AND directory != ?",
-            (identifier, directory),
-        ).fetchone()
-        if row is not None and _still_has(c, connection, row, identifier):
-            held.add(identifier)
-    return held
+    rows = rows_among(
+        connection,
+        "SELECT tracks.id, release_key, directory, path, size, tracks.mtime, ctime FROM tracks"
+        " JOIN releases ON releases.key = release_key WHERE tracks.id IN ({}) AND directory != ?",
+        list(wanted.values()),
+        directory,
+    )
+    return {row[0] for row in rows if _still_has(c, connection, *row)}
 
 
 def is_known(connection: sqlite3.Connection, track_id: str) -> bool:
@@ -125,20 +124,28 @@ def is_known(connection: sqlite3.Connection, track_id: str) -> bool:
     return connection.execute("SELECT 1 FROM tracks WHERE id = ?", (track_id,)).fetchone() is not None
 
 
-def _still_has(c: Config, connection: sqlite3.Connection, row: sqlite3.Row, identifier: str) -> bool:
+def _still_has(
+    c: Config,
+    connection: sqlite3.Connection,
+    identifier: str,
+    release_key: int,
+    name: bytes,
+    path: bytes,
+    *stored: int,
+) -> bool:
     """Tells whether another release has the file of an id, under the path that the cache knows or a new one."""
-    directory = os.path.join(os.fsencode(c.music_source_dir), row["directory"])
+    directory = os.path.join(os.fsencode(c.music_source_dir), name)
     try:
-        if _has_id(directory, row["path"], (row["size"], row["mtime"], row["ctime"]), identifier):
+        if _has_id(directory, path, stored, identifier):
             return True
-        return _has_renamed(connection, directory, row["release_key"], identifier)
+        return _has_renamed(connection, directory, release_key, identifier)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
         return True  # what cannot be seen is not gone
 
 
-def _has_id(directory: bytes, path: bytes, stored: tuple[int, int, int] | None, identifier: str) -> bool:
+def _has_id(directory: bytes, path: bytes, stored: tuple[int, ...] | None, identifier: str) -> bool:
     full = os.path.join(directory, path)
     try:
         status = os.stat(full)

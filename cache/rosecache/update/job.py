@@ -1,14 +1,16 @@
-"""One release as a job that this process or a worker process does."""
+"""Some releases as a job that this process or a worker process does."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rosecache.config import Config
 from rosecache.errors import LockTimeoutError
-from rosecache.update.release import Outcome, update_release
+from rosecache.update.batch import Batch
+from rosecache.update.release import Outcome
 from rosecache.update.report import problem, reason_of
 
 
@@ -23,10 +25,15 @@ class Options:
     """From which level on a worker process says what it does."""
 
 
-def update_one(options: Options, directory: bytes) -> Outcome:
-    """Updates one release; what stops it, and not the whole update, becomes a problem of the outcome."""
+def update_some(options: Options, directories: Iterable[bytes]) -> list[Outcome]:
+    """Updates and stores some releases; what stops one, and not the whole update, becomes a problem of its outcome."""
+    with Batch(options.c, force=options.force, defer=options.defer) as batch:
+        return [_update_one(options, batch, directory) for directory in directories]
+
+
+def _update_one(options: Options, batch: Batch, directory: bytes) -> Outcome:
     try:
-        return update_release(options.c, directory, force=options.force, defer=options.defer)
+        return batch.update(directory)
     except LockTimeoutError as error:
         reason = str(error)
     except OSError as error:

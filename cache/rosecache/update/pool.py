@@ -1,7 +1,8 @@
 """Spreading releases over worker processes, and collecting what came of them.
 
-The workers store what they read themselves, under the release's lock: the parent only hands out names. A
-worker that ends unexpectedly costs the release that it was at, which is reported, and is replaced.
+The workers store what they read themselves, under the releases' locks: the parent only hands out names, some at a
+time. A worker that ends unexpectedly is replaced, and what it was at is tried again, each release for itself: one at
+which a worker ends alone is reported.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from rosecache.errors import RosecacheError
-from rosecache.update.job import Options, update_one
+from rosecache.update.batch import MOST_RELEASES
+from rosecache.update.job import Options, update_some
 from rosecache.update.release import Outcome
 from rosecache.update.report import problem
 
@@ -31,10 +33,13 @@ RELEASES_FOR_WORKERS = 50
 
 _RELEASES_PER_WORKER = 25
 _AHEAD = 2
+_SHARES = 4
+"""A worker is given no more at once than one of so many equal shares of what is left, so that all end together."""
 
 Result = tuple[bytes, Outcome]
-_Jobs = queue.SimpleQueue[bytes]
-_Results = queue.SimpleQueue[Result | Exception | None]
+_Job = Sequence[bytes]
+_Jobs = queue.SimpleQueue[_Job]
+_Results = queue.SimpleQueue[Sequence[Result] | Exception | None]
 
 
 def update_releases(options: Options, directories: Sequence[bytes]) -> Generator[Result]:
@@ -45,12 +50,12 @@ def update_releases(options: Options, directories: Sequence[bytes]) -> Generator
     """
     workers = min(options.c.max_proc, len(directories) // _RELEASES_PER_WORKER)
     if len(directories) < RELEASES_FOR_WORKERS or workers < 2:
-        for directory in directories:
-            yield directory, update_one(options, directory)
+        for job in _jobs_of(directories, 1):
+            yield from _done(job, update_some(options, job))
         return
     jobs: _Jobs = queue.SimpleQueue()
-    for directory in directories:
-        jobs.put(directory)
+    for job in _jobs_of(directories, workers):
+        jobs.put(job)
     results: _Results = queue.SimpleQueue()
     stop = threading.Event()
     drivers = [
@@ -69,6 +74,19 @@ def update_releases(options: Options, directories: Sequence[bytes]) -> Generator
             driver.join()
 
 
+def _jobs_of(directories: Sequence[bytes], workers: int) -> Iterator[_Job]:
+    """Yields the directories in order, as many together as are stored at once, and fewer towards the end."""
+    start = 0
+    while left := len(directories) - start:
+        size = max(1, min(MOST_RELEASES, left // (_SHARES * workers)))
+        yield directories[start : start + size]
+        start += size
+
+
+def _done(job: _Job, outcomes: Sequence[Outcome]) -> list[Result]:
+    return list(zip(job, outcomes, strict=True))
+
+
 def _collect(results: _Results, expected: int, drivers: int) -> Generator[Result]:
     """Yields results as they come. None among them says that a driver has ended."""
     while expected:
@@ -76,8 +94,8 @@ def _collect(results: _Results, expected: int, drivers: int) -> Generator[Result
         if isinstance(result, Exception):
             raise result
         if result is not None:
-            expected -= 1
-            yield result
+            expected -= len(result)
+            yield from result
             continue
         drivers -= 1
         if expected and not drivers and results.empty():
@@ -108,10 +126,10 @@ def _drive(options: Options, jobs: _Jobs, results: _Results, stop: threading.Eve
 def _work_here(options: Options, jobs: _Jobs, results: _Results, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
-            directory = jobs.get_nowait()
+            job = jobs.get_nowait()
         except queue.Empty:
             return
-        results.put((directory, update_one(options, directory)))
+        results.put(_done(job, update_some(options, job)))
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -135,46 +153,49 @@ def _feed(
     """Hands out jobs, one ahead of what the worker is at, until there are none or it dies."""
     assert worker.stdin is not None
     assert worker.stdout is not None
-    at_work: deque[bytes] = deque()
+    at_work: deque[_Job] = deque()
     try:
         pickle.dump(options, worker.stdin)
         while True:
             while len(at_work) < _AHEAD and not stop.is_set():
                 try:
-                    directory = jobs.get_nowait()
+                    job = jobs.get_nowait()
                 except queue.Empty:
                     break
-                at_work.append(directory)
-                pickle.dump(directory, worker.stdin)
+                at_work.append(job)
+                pickle.dump(job, worker.stdin)
             if not at_work:
                 break
             worker.stdin.flush()
-            outcome = pickle.load(worker.stdout)
-            if isinstance(outcome, Exception):
-                results.put(outcome)
+            outcomes = pickle.load(worker.stdout)
+            if isinstance(outcomes, Exception):
+                results.put(outcomes)
                 break
-            results.put((at_work.popleft(), outcome))
+            results.put(_done(at_work.popleft(), outcomes))
         worker.stdin.close()
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):
         # An outcome that is cut off in the middle is what is left of a worker, too.
-        _report_death(worker, options, at_work, jobs, results)
+        _take_back(worker, options, at_work, jobs, results)
 
 
-def _report_death(
+def _take_back(
     worker: subprocess.Popen[bytes],
     options: Options,
-    at_work: deque[bytes],
+    at_work: deque[_Job],
     jobs: _Jobs,
     results: _Results,
 ) -> None:
+    """Puts back what a worker that died has not done, and reports the release that it died at, if that is known."""
     status = worker.wait()
     assert worker.stdin is not None
     with suppress(BrokenPipeError):
         worker.stdin.close()  # fails to hand over what the worker did not take any more
-    if at_work:
-        victim = at_work.popleft()
-        path = os.path.join(os.fsencode(options.c.music_source_dir), victim)
+    fatal = at_work.popleft() if at_work else []
+    if len(fatal) == 1:
+        path = os.path.join(os.fsencode(options.c.music_source_dir), fatal[0])
         reason = f"the process that read it ended unexpectedly (status {status})"
-        results.put((victim, Outcome(problems=[problem(path, reason)])))
-    for directory in at_work:
-        jobs.put(directory)
+        results.put(_done(fatal, [Outcome(problems=[problem(path, reason)])]))
+    else:
+        at_work.extend([directory] for directory in fatal)
+    for job in at_work:
+        jobs.put(job)

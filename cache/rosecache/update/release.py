@@ -1,6 +1,6 @@
 """Bringing one release up to date: read what changed, settle ids, write what must be written, store.
 
-All of it happens under the release's lock, and ends in one transaction: the cache holds a release as it was
+All of it happens under the release's lock, and is stored in one transaction: the cache holds a release as it was
 or as it is, never half of it. Nothing here decides which releases to look at; see ``library``.
 """
 
@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 from rosecache.config import Config
 from rosecache.database import connect, transaction
 from rosecache.datafiles import remove_abandoned
-from rosecache.locks import lock, wait_until
+from rosecache.locks import DEFAULT_TIMEOUT, lock, wait_until
 from rosecache.tags import recover
 from rosecache.update import assign
 from rosecache.update.content import Content, Request, audio_files, read_content, track_row
@@ -57,13 +57,33 @@ class Outcome:
     problems: list[Problem] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of a release that was looked at, and what is to be stored of it."""
+
+    directory: bytes
+    outcome: Outcome
+    """Says whether anything shown changed only when the row is stored."""
+    row: ReleaseRow | None = None
+    known: ReleaseRow | None = None
+    """What the cache held of it before."""
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids that the cache does not know of before the row is stored."""
+        return set() if self.row is None else {self.row.id, *(track.id for track in self.row.tracks)}
+
+
+StoreFirst = Callable[[Iterable[str]], None]
+
+
 def release_lock_name(directory: bytes) -> str:
     """Returns the name of the lock that whoever changes a release directory holds."""
     return f"release-{os.fsdecode(directory)}"
 
 
 @contextmanager
-def lock_release(c: Config, directory: bytes) -> Iterator[None]:
+def lock_release(c: Config, directory: bytes, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
     """Holds a release directory's lock, and one on the directory itself.
 
     The second makes programs with different caches of one library take turns. Where a file system cannot
@@ -71,14 +91,14 @@ def lock_release(c: Config, directory: bytes) -> Iterator[None]:
     name that it has given the directory meanwhile.
     """
     with ExitStack() as held:
-        held.enter_context(lock(c, release_lock_name(directory)))
+        held.enter_context(lock(c, release_lock_name(directory), timeout))
         with suppress(OSError):
             descriptor = os.open(_full_path(c, directory), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             held.callback(os.close, descriptor)
             status = os.fstat(descriptor)
             inode = (status.st_dev, status.st_ino)
             if inode not in _locked.inodes:
-                wait_until(lambda: _try_flock(descriptor), release_lock_name(directory))
+                wait_until(lambda: _try_flock(descriptor), release_lock_name(directory), timeout)
                 _locked.inodes.add(inode)
                 held.callback(_locked.inodes.discard, inode)
         yield
@@ -123,40 +143,79 @@ def update_release(
     """
     with ExitStack() as held:
         held.enter_context(lock_release(c, directory))
-        if not defer:
-            # Of two that claim the same id, one has to be stored before the other one is judged.
-            held.enter_context(lock(c, "claims", timeout=_CLAIMS_TIMEOUT))
-        path = _full_path(c, directory)
-        outcome = Outcome()
-        try:
-            original = shown_elsewhere(c, directory)
-            if original is not None:
-                reason = f"a link to what is a release already: {os.fsdecode(original)}"
-                outcome.problems.append(problem(path, reason))
-                outcome.evicted = _evict(c, directory)
-                return outcome
-            listing = list_files(path)
-            if listing.leftovers and not c.read_only:
-                remove_abandoned(Path(os.fsdecode(path)))
-                found = recover(Path(os.fsdecode(path)))
-                outcome.problems += [Problem(error.path, error.reason) for error in found]
-                listing = list_files(path)
-        except (FileNotFoundError, NotADirectoryError):
-            if os.path.islink(path) and not force and _is_known(c, directory):
-                reason = "the link leads nowhere: kept, since a disk may not be mounted (force to believe it)"
-                outcome.problems.append(problem(path, reason))
-            else:
-                outcome.evicted = _evict(c, directory)
-            return outcome
-        except OSError as error:
-            # Not to be read is not to be gone: the cache keeps what it has.
-            outcome.problems.append(problem(error.filename or path, reason_of(error)))
-            return outcome
-        if not audio_files(listing):
+        settled = settle_release(c, directory, held, lambda _: None, force=force, defer=defer, clock=clock)
+        if settled.row is not None:
+            store_settled(c, [settled])
+        return settled.outcome
+
+
+def settle_release(
+    c: Config, directory: bytes, held: ExitStack, store_first: StoreFirst,
+    *, force: bool, defer: bool, clock: Clock = time.time,
+) -> Settled:  # fmt: skip
+    """Does everything for a release but storing it, if there is anything to store.
+
+    Args:
+        c: The settings.
+        directory: As :func:`update_release` takes it, which must be locked; until it is stored, too.
+        held: Takes on what else has to be locked as long.
+        store_first: Told of ids before the cache is asked whose they are, to store whatever it holds back of them.
+        force: As there.
+        defer: As there.
+        clock: As there.
+
+    Raises as :func:`update_release` does.
+    """
+    if not defer:
+        # Of two that claim the same id, one has to be stored before the other one is judged.
+        held.enter_context(lock(c, "claims", timeout=_CLAIMS_TIMEOUT))
+    path = _full_path(c, directory)
+    outcome = Outcome()
+    listing = _list(c, directory, path, outcome, force=force)
+    if listing is None:
+        return Settled(directory, outcome)
+    if not audio_files(listing):
+        outcome.evicted = _evict(c, directory)
+        return Settled(directory, outcome)
+    update = _Update(c, directory, path, listing, outcome, store_first, force=force, defer=defer, clock=clock)
+    row = update.run()
+    return Settled(directory, outcome, row, update.known)
+
+
+def store_settled(c: Config, settled: Iterable[Settled]) -> None:
+    """Stores releases that are settled and still locked, all of them or none. Raises OSError and sqlite3.Error."""
+    with connect(c) as connection, transaction(connection):
+        for each in settled:
+            assert each.row is not None
+            each.outcome.changed = store_release(connection, each.row, each.known)
+
+
+def _list(c: Config, directory: bytes, path: bytes, outcome: Outcome, *, force: bool) -> Listing | None:
+    """Returns the files of a release's directory; None, and what is to be said of that, if it is none."""
+    try:
+        original = shown_elsewhere(c, directory)
+        if original is not None:
+            reason = f"a link to what is a release already: {os.fsdecode(original)}"
+            outcome.problems.append(problem(path, reason))
             outcome.evicted = _evict(c, directory)
-            return outcome
-        _Update(c, directory, path, listing, outcome, force=force, defer=defer, clock=clock).run()
-        return outcome
+            return None
+        listing = list_files(path)
+        if listing.leftovers and not c.read_only:
+            remove_abandoned(Path(os.fsdecode(path)))
+            found = recover(Path(os.fsdecode(path)))
+            outcome.problems += [Problem(error.path, error.reason) for error in found]
+            listing = list_files(path)
+        return listing
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.islink(path) and not force and _is_known(c, directory):
+            reason = "the link leads nowhere: kept, since a disk may not be mounted (force to believe it)"
+            outcome.problems.append(problem(path, reason))
+        else:
+            outcome.evicted = _evict(c, directory)
+    except OSError as error:
+        # Not to be read is not to be gone: the cache keeps what it has.
+        outcome.problems.append(problem(error.filename or path, reason_of(error)))
+    return None
 
 
 def _is_known(c: Config, directory: bytes) -> bool:
@@ -181,7 +240,7 @@ class _Update:
     """One run over one release, whose lock is held. The steps are the methods, in order of :meth:`run`."""
 
     def __init__(
-        self, c: Config, directory: bytes, path: bytes, listing: Listing, outcome: Outcome,
+        self, c: Config, directory: bytes, path: bytes, listing: Listing, outcome: Outcome, store_first: StoreFirst,
         *, force: bool, defer: bool, clock: Clock,
     ) -> None:  # fmt: skip
         self.c = c
@@ -189,23 +248,25 @@ class _Update:
         self.path = path
         self.listing = listing
         self.outcome = outcome
+        self.store_first = store_first
         self.force = force
         self.defer = defer
         self.clock = clock
         with connect(c) as connection:
             self.known = load_release(connection, directory=directory)
 
-    def run(self) -> None:
+    def run(self) -> ReleaseRow | None:
+        """Returns the row to be stored, None if there is none."""
         stamp = release_stamp(self.c, self.listing)
         if self.known is not None and self.known.stamp == stamp and not self.force:
-            return
+            return None
         content = self.read()
         if not content.paths:
             self.outcome.problems += content.problems
             self.outcome.evicted = _evict(self.c, self.directory)
-            return
+            return None
         request = Request(
-            self.c, self.directory, self.path, self.listing, content, self.known,
+            self.c, self.directory, self.path, self.listing, content, self.known, self.store_first,
             force=self.force, defer=self.defer, now=self.clock(),
         )  # fmt: skip
         ids = assign.assign_ids(request)
@@ -213,16 +274,17 @@ class _Update:
         if ids.verdict is not assign.Verdict.READY:
             self.outcome.skipped = ids.verdict is assign.Verdict.SKIP
             self.outcome.deferred = ids.verdict is assign.Verdict.DEFER
-            return
-        before = self.listing
+            return None
+        complete = ids.complete and content.complete
         if ids.written or ids.wrote_datafile:
-            self.listing = list_files(self.path)
-        complete = ids.complete and content.complete and self._only_changed(before, ids)
-        row = self.make_row(content, ids, complete=complete)
+            before, self.listing = self.listing, list_files(self.path)
+            stamp = release_stamp(self.c, self.listing)
+            complete = complete and self._only_changed(before, ids)
+        row = self.make_row(content, ids, stamp if complete else b"")
         if self.c.rename_source_files and not self.c.read_only:
             row = self.rename(row, complete=complete)
-        self.store(row)
         self.outcome.skipped = bool(ids.pending)
+        return row
 
     def read(self) -> Content:
         # An empty stamp says that the last update could not finish with this release.
@@ -238,6 +300,7 @@ class _Update:
         """Returns what the cache holds of this release under the name that its directory had before."""
         if len(names) != 1:
             return None
+        self.store_first(names)
         with connect(self.c) as connection:
             known = load_release(connection, release_id=names[0])
         if known is not None and not os.path.lexists(_full_path(self.c, known.directory)):
@@ -257,7 +320,7 @@ class _Update:
 
         return by_others(before) == by_others(self.listing)
 
-    def make_row(self, content: Content, ids: assign.Assigned, *, complete: bool) -> ReleaseRow:
+    def make_row(self, content: Content, ids: assign.Assigned, stamp: bytes) -> ReleaseRow:
         found = {file.path: file for file in self.listing.files}
         tracks = tuple(
             track_row(path, identifier, found[path], content.read.get(path) or content.kept[path])
@@ -269,7 +332,7 @@ class _Update:
         return ReleaseRow(
             id=ids.release_id,
             directory=self.directory,
-            stamp=release_stamp(self.c, self.listing) if complete else b"",
+            stamp=stamp,
             tags=content.release_tags(self.known),
             added_at=ids.added_at,
             new=ids.new,
@@ -303,10 +366,6 @@ class _Update:
             return row
         self.path = _full_path(self.c, renamed.row.directory)
         return renamed.with_times(self.c, list_files(self.path), complete=complete)
-
-    def store(self, row: ReleaseRow) -> None:
-        with connect(self.c) as connection, transaction(connection):
-            self.outcome.changed = store_release(connection, row, self.known)
 
 
 def choose_cover(c: Config, paths: list[bytes]) -> bytes | None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from rosecache.model import ROLES, Artist, ArtistMapping, PartialDate
 from rosecache.tags import AudioTags
@@ -50,7 +51,15 @@ class TrackRow:
     @property
     def metahash(self) -> str:
         """A digest of what is shown of the track itself."""
-        return _digest(replace(self, ctime=0))
+        return _digest(self.shown)
+
+    @property
+    def shown(self) -> tuple[object, ...]:
+        """What is shown of the track. Times of inodes are not."""
+        return (
+            self.id, self.path, self.size, self.mtime, self.title, self.tracknumber, self.discnumber,
+            self.duration_seconds, self.artists,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +97,9 @@ class ReleaseRow:
     @property
     def metahash(self) -> str:
         """A digest of everything shown of the release and its tracks. Times of inodes are not shown."""
-        shown = replace(
-            self,
-            stamp=b"",
-            mtime=0,
-            tracks=tuple(replace(track, ctime=0) for track in self.tracks),
-            files=tuple(replace(file, ctime=0) for file in self.files),
-        )
-        return _digest(shown)
+        files = [(file.path, file.kind, file.size, file.mtime, file.problem) for file in self.files]
+        own = (self.id, self.directory, self.tags, self.added_at, self.new, self.datafile_mtime)
+        return _digest((own, [track.shown for track in self.tracks], files))
 
 
 def _digest(value: object) -> str:
@@ -181,6 +185,31 @@ def load_release(
         ),
     )
 
+
+def rows_among(
+    connection: sqlite3.Connection, query: str, values: Sequence[str], *further: object
+) -> list[tuple[Any, ...]]:
+    """Returns what a query finds for any of some values, asked for all of them at once.
+
+    Args:
+        connection: To the cache.
+        query: Has ``IN ({})`` where the values go.
+        values: As many as there are.
+        further: What else the query asks for, behind the values.
+    """
+    found: list[tuple[Any, ...]] = []
+    for start in range(0, len(values), _AT_ONCE):
+        some = values[start : start + _AT_ONCE]
+        # Few different texts, so that the statements are compiled once; a value may be there twice.
+        size = -(-len(some) // _STEP) * _STEP
+        marks = ",".join("?" * size)
+        padded = [*some, *[some[-1]] * (size - len(some))]
+        found += map(tuple, connection.execute(query.format(marks), (*padded, *further)).fetchall())
+    return found
+
+
+_AT_ONCE = 240
+_STEP = 8
 
 _TAG_COLUMNS = tuple(field.name for field in fields(ReleaseTags) if field.name not in ("artists", "facets"))
 _TRACK_COLUMNS = tuple(field.name for field in fields(TrackRow) if field.name != "artists")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rosecache.update.rows import FACETS, Credits, ReleaseRow, TrackRow
+from rosecache.update.rows import FACETS, Credits, ReleaseRow, TrackRow, rows_among
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def store_release(connection: sqlite3.Connection, row: ReleaseRow, known: Releas
         # Never back, and never the same: programs read a directory again only when its time changed.
         mtime = row.mtime if row.mtime > stored.mtime else max(stored.mtime + 1, time.time_ns())
     key = _store_columns(connection, row, mtime, metahash, stored)
-    _store_parts(connection, key, row)
+    _store_parts(connection, key, row, is_stored=stored is not None)
     if known is not None:
         note_losses(connection, _listings(known) - _listings(row), mtime)
     _feed(connection, row.id, "added" if stored is None else "changed")
@@ -92,20 +92,19 @@ def _remove_others(connection: sqlite3.Connection, row: ReleaseRow) -> None:
     if other is not None:
         _remove_key(connection, other["key"])
         _feed(connection, other["id"], "removed")
-    for track in row.tracks:
-        moved = connection.execute(
-            "SELECT tracks.key, releases.key AS release_key, releases.id FROM tracks"
-            " JOIN releases ON releases.key = release_key WHERE tracks.id = ? AND releases.id != ?",
-            (track.id, row.id),
-        ).fetchone()
-        if moved is not None:
-            # The release that it left is looked at again, whatever its stamp says, and stored again, even
-            # if it has the track back by then.
-            _remove_tracks(connection, [moved["key"]])
-            connection.execute(
-                "UPDATE releases SET stamp = x'', metahash = '' WHERE key = ?", (moved["release_key"],)
-            )
-            _feed(connection, moved["id"], "changed")
+    moved = rows_among(
+        connection,
+        "SELECT tracks.key, releases.key, releases.id FROM tracks JOIN releases ON releases.key = release_key"
+        " WHERE tracks.id IN ({}) AND releases.id != ? ORDER BY tracks.key",
+        [track.id for track in row.tracks],
+        row.id,
+    )
+    for key, release_key, release_id in moved:
+        # The release that it left is looked at again, whatever its stamp says, and stored again, even
+        # if it has the track back by then.
+        _remove_tracks(connection, [key])
+        connection.execute("UPDATE releases SET stamp = x'', metahash = '' WHERE key = ?", (release_key,))
+        _feed(connection, release_id, "changed")
 
 
 def _remove_key(connection: sqlite3.Connection, key: int) -> None:
@@ -167,8 +166,31 @@ def _store_columns(
     return key
 
 
-def _store_parts(connection: sqlite3.Connection, key: int, row: ReleaseRow) -> None:
+def _store_parts(connection: sqlite3.Connection, key: int, row: ReleaseRow, *, is_stored: bool) -> None:
     """Stores everything of a release but its own columns, in place of what was there."""
+    if is_stored:
+        _remove_parts(connection, key)
+    connection.executemany(
+        "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(key, file.path, file.kind, file.size, file.mtime, file.ctime, file.problem) for file in row.files],
+    )
+    for kind in FACETS:
+        if values := row.tags.facets[kind]:
+            keys = _interned(connection, _FACETS_OF[kind], values)
+            connection.executemany(
+                "INSERT INTO release_facets VALUES (?, ?, ?)",
+                [(key, keys[value], position) for position, value in enumerate(values, start=1)],
+            )
+    connection.execute("INSERT INTO releases_text (rowid, text) VALUES (?, ?)", (key, release_text(row)))
+    credited = [*row.tags.artists, *(credit for track in row.tracks for credit in track.artists)]
+    artists = _interned(connection, _ARTISTS, [name for _, name in credited])
+    connection.executemany(
+        "INSERT INTO release_artists VALUES (?, ?, ?, ?)", _credit_rows(key, row.tags.artists, artists)
+    )
+    _store_tracks(connection, key, row.tracks, artists)
+
+
+def _remove_parts(connection: sqlite3.Connection, key: int) -> None:
     old = [
         track["key"] for track in connection.execute("SELECT key FROM tracks WHERE release_key = ?", (key,))
     ]
@@ -177,62 +199,68 @@ def _store_parts(connection: sqlite3.Connection, key: int, row: ReleaseRow) -> N
         connection.execute(f"DELETE FROM {table} WHERE release_key = ?", (key,))
     connection.execute("DELETE FROM releases_text WHERE rowid = ?", (key,))
 
+
+def _store_tracks(
+    connection: sqlite3.Connection, release_key: int, tracks: Sequence[TrackRow], artists: Mapping[str, int]
+) -> None:
+    # As SQLite would number them; nobody else writes during the transaction.
+    (last,) = connection.execute("SELECT coalesce(max(key), 0) FROM tracks").fetchone()
+    numbered = list(enumerate(tracks, start=last + 1))
     connection.executemany(
-        "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(key, file.path, file.kind, file.size, file.mtime, file.ctime, file.problem) for file in row.files],
-    )
-    for kind in FACETS:
-        for position, value in enumerate(row.tags.facets[kind], start=1):
-            connection.execute(
-                "INSERT INTO release_facets VALUES (?, ?, ?)",
-                (key, _facet_key(connection, kind, value), position),
+        "INSERT INTO tracks (key, id, release_key, path, size, mtime, ctime, title, tracknumber, discnumber,"
+        " duration_seconds, metahash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                key, track.id, release_key, track.path, track.size, track.mtime, track.ctime, track.title,
+                track.tracknumber, track.discnumber, track.duration_seconds, track.metahash,
             )
-    _store_artists(connection, "release", key, row.tags.artists)
-    connection.execute("INSERT INTO releases_text (rowid, text) VALUES (?, ?)", (key, release_text(row)))
-    for track in row.tracks:
-        _store_track(connection, key, track)
+            for key, track in numbered
+        ],
+    )  # fmt: skip
+    connection.executemany(
+        "INSERT INTO track_artists VALUES (?, ?, ?, ?)",
+        [line for key, track in numbered for line in _credit_rows(key, track.artists, artists)],
+    )
+    connection.executemany(
+        "INSERT INTO tracks_text (rowid, text) VALUES (?, ?)",
+        [(key, track_text(track)) for key, track in numbered],
+    )
 
 
-def _store_track(connection: sqlite3.Connection, release_key: int, track: TrackRow) -> None:
-    key = connection.execute(
-        "INSERT INTO tracks (id, release_key, path, size, mtime, ctime, title, tracknumber, discnumber,"
-        " duration_seconds, metahash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            track.id, release_key, track.path, track.size, track.mtime, track.ctime, track.title,
-            track.tracknumber, track.discnumber, track.duration_seconds, track.metahash,
-        ),
-    ).lastrowid  # fmt: skip
-    assert key is not None
-    _store_artists(connection, "track", key, track.artists)
-    connection.execute("INSERT INTO tracks_text (rowid, text) VALUES (?, ?)", (key, track_text(track)))
+def _credit_rows(key: int, credits: Credits, artists: Mapping[str, int]) -> list[tuple[int, int, str, int]]:
+    return [(key, position, role, artists[name]) for position, (role, name) in enumerate(credits, start=1)]
 
 
-def _store_artists(connection: sqlite3.Connection, owner: str, key: int, credits: Credits) -> None:
-    for position, (role, name) in enumerate(credits, start=1):
-        connection.execute(
-            f"INSERT INTO {owner}_artists VALUES (?, ?, ?, ?)",
-            (key, position, role, _interned(connection, "artists", ("name",), (name,))),
-        )
+@dataclass(frozen=True, slots=True)
+class _Interning:
+    """How values that have a row each are found, many at once, and how one is added."""
+
+    find: str
+    add: str
 
 
-def _facet_key(connection: sqlite3.Connection, kind: str, value: str) -> int:
-    return _interned(connection, "facets", ("kind", "value"), (kind, value))
+_ARTISTS = _Interning(
+    "SELECT name, key FROM artists WHERE name IN ({})", "INSERT INTO artists (name) VALUES (?)"
+)
+_FACETS_OF = {
+    kind: _Interning(
+        f"SELECT value, key FROM facets WHERE value IN ({{}}) AND kind = '{kind}'",
+        f"INSERT INTO facets (kind, value) VALUES ('{kind}', ?)",
+    )
+    for kind in FACETS
+}
 
 
-def _interned(
-    connection: sqlite3.Connection, table: str, columns: tuple[str, ...], values: tuple[str, ...]
-) -> int:
-    """Returns the key of a row with these values, made if there is none."""
-    wanted = " AND ".join(f"{column} = ?" for column in columns)
-    found = connection.execute(f"SELECT key FROM {table} WHERE {wanted}", values).fetchone()
-    if found is not None:
-        return int(found["key"])
-    marks = ", ".join("?" for _ in columns)
-    made = connection.execute(
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values
-    ).lastrowid
-    assert made is not None
-    return made
+def _interned(connection: sqlite3.Connection, how: _Interning, values: Iterable[str]) -> dict[str, int]:
+    """Returns the keys of the rows that hold some values, by value; those that there are not yet are made."""
+    wanted = list(dict.fromkeys(values))
+    keys = dict(rows_among(connection, how.find, wanted))
+    for value in wanted:
+        if value not in keys:
+            made = connection.execute(how.add, (value,)).lastrowid
+            assert made is not None
+            keys[value] = made
+    return keys
 
 
 def release_text(row: ReleaseRow) -> str:

@@ -52,6 +52,7 @@ def kept_ids(
                 )
             )
     kept = settle_claims(claims)
+    request.store_first(kept.values())
     held = ids_held_elsewhere(request.c, connection, request.directory, kept)
     kept = {path: identifier for path, identifier in kept.items() if identifier not in held}
     return kept | _by_place(request, stored, kept)

@@ -1,9 +1,9 @@
-"""A worker process: updates the releases that its parent names, one after another.
+"""A worker process: updates the releases that its parent names, some at a time.
 
 Started as a program of its own (``python -m rosecache.update.worker``), never forked, so that it can be
-started from a process with threads. It speaks pickles: settings and options first, then directory names in,
-an outcome out for each, or the error that ends it all. It ends when its parent closes the pipe, or dies, which
-is the same to it: after the release that it is at.
+started from a process with threads. It speaks pickles: settings and options first, then lists of directory names
+in, a list of outcomes out for each, or the error that ends it all. It ends when its parent closes the pipe, or dies,
+which is the same to it: after the releases that it is at.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from rosecache.errors import RosecacheError
-from rosecache.update.job import Options, update_one
+from rosecache.update.job import Options, update_some
 from rosecache.update.release import Outcome
 
 
@@ -35,15 +35,15 @@ def _serve(jobs: BinaryIO, results: BinaryIO) -> None:
     options: Options = pickle.load(jobs)
     logging.basicConfig(level=options.log_level, stream=sys.stderr)
     while True:
-        directory: bytes = pickle.load(jobs)
-        pickle.dump(_outcome(options, directory), results)
+        directories: list[bytes] = pickle.load(jobs)
+        pickle.dump(_outcomes(options, directories), results)
         results.flush()
 
 
-def _outcome(options: Options, directory: bytes) -> Outcome | Exception:
-    """Returns what came of a release, or the error that ends the whole update, for the parent to raise."""
+def _outcomes(options: Options, directories: list[bytes]) -> list[Outcome] | Exception:
+    """Returns what came of some releases, or the error that ends the whole update, for the parent to raise."""
     try:
-        return update_one(options, directory)
+        return update_some(options, directories)
     except (sqlite3.Error, RosecacheError) as error:
         return error
 

@@ -37,7 +37,7 @@ def stand_in(program: str) -> subprocess.Popen[bytes]:
     [b"", b"\x80", pickle.dumps(list(range(1000)))[:500]],
     ids=["none", "a byte", "half an outcome"],
 )
-def test_whatever_is_left_of_a_worker_that_died_costs_one_release(
+def test_whatever_is_left_of_a_worker_that_died_is_done_by_another_one(
     library: Config, monkeypatch: pytest.MonkeyPatch, last_words: bytes
 ) -> None:
     start, started = pool._start, []
@@ -50,8 +50,33 @@ def test_whatever_is_left_of_a_worker_that_died_costs_one_release(
 
     monkeypatch.setattr(pool, "_start", dying)
     report = update_cache(library)
-    assert [problem.reason.split(" (")[0] for problem in report.problems] == [
-        "the process that read it ended unexpectedly"
+    assert (report.problems, report.changed) == ([], 60)
+    check_cache(library)
+
+
+MORTAL = """
+import os, pickle, sys
+from rosecache.update import worker
+
+update_some = worker.update_some
+
+def mortal(options, directories):
+    if b"R031" in directories:
+        os._exit(3)
+    return update_some(options, directories)
+
+worker.update_some = mortal
+worker.main()
+"""
+
+
+def test_a_release_at_which_workers_die_costs_no_other_one(
+    library: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_start", lambda: stand_in(MORTAL))
+    report = update_cache(library)
+    assert list(map(str, report.problems)) == [
+        f"{library.music_source_dir / 'R031'}: the process that read it ended unexpectedly (status 3)"
     ]
     assert report.changed == 59
     monkeypatch.undo()

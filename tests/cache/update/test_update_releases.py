@@ -422,7 +422,7 @@ def test_covers_are_chosen_by_stem_and_extension(c: Config) -> None:
 
 
 def test_a_crash_in_the_middle_leaves_whole_releases(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database is written by one transaction per release: a failure inside one leaves nothing of it."""
+    """No release is stored by more than one transaction: a failure inside one leaves nothing of it."""
     from rosecache.update import store
 
     for number in range(3):
@@ -431,15 +431,15 @@ def test_a_crash_in_the_middle_leaves_whole_releases(c: Config, monkeypatch: pyt
     shutil.rmtree(c.cache_dir)
     close_connections()
     stored = []
-    original = store._store_track
+    original = store._store_tracks
 
-    def failing(connection: sqlite3.Connection, key: int, track: Any) -> None:
-        stored.append(track)
-        if len(stored) == 5:
+    def failing(connection: sqlite3.Connection, key: int, tracks: Any, artists: Any) -> None:
+        stored.append(key)
+        original(connection, key, tracks, artists)
+        if len(stored) == 2:
             raise KeyboardInterrupt
-        original(connection, key, track)
 
-    monkeypatch.setattr(store, "_store_track", failing)
+    monkeypatch.setattr(store, "_store_tracks", failing)
     with pytest.raises(KeyboardInterrupt):
         update_cache(c)
     monkeypatch.undo()

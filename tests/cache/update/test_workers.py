@@ -120,7 +120,7 @@ def test_workers_end_when_their_parent_is_killed(c: Config) -> None:
     check_cache(c)
 
 
-def test_a_killed_worker_costs_one_release(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_worker_costs_nothing(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     make_library(c, 60, tracks=1)
     started = []
     start = pool._start
@@ -134,11 +134,8 @@ def test_a_killed_worker_costs_one_release(c: Config, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(pool, "_start", killing)
     report = update_cache(c)
-    assert len(report.problems) == 1
-    assert "ended unexpectedly" in report.problems[0].reason
-    assert report.changed == 59
-    monkeypatch.undo()
-    assert update_cache(c).changed == 1
+    assert (report.problems, report.changed) == ([], 60)
+    assert len(started) > 2
     check_cache(c)
 
 

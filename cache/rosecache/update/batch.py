@@ -1,0 +1,112 @@
+"""Storing releases several at a time, since a transaction of its own costs as much as half of a release's rows.
+
+A release stays locked from when it is looked at until it is stored, so nothing is held back for long: not for more
+than a number of releases or a fraction of a second, nor while a lock is waited for, nor when what is held back matters
+to the next one. Nothing here reads a file or knows a table.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rosecache.config import Config
+from rosecache.errors import LockTimeoutError
+from rosecache.update.release import Outcome, Settled, lock_release, settle_release, store_settled
+from rosecache.update.report import problem, reason_of
+
+MOST_RELEASES = 16
+_MOST_SECONDS = 0.25
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    settled: Settled
+    held: ExitStack
+
+
+class Batch:
+    """Updates releases, and stores what came of them when it is time, or when told to."""
+
+    def __init__(self, c: Config, *, force: bool, defer: bool, clock: Clock = time.monotonic) -> None:
+        """Takes what is the same for all of the releases; see :func:`settle_release`."""
+        self._c = c
+        self._force = force
+        self._defer = defer
+        self._clock = clock
+        self._waiting: list[_Waiting] = []
+        self._ids: set[str] = set()
+        self._since = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stores what is left; after an error it only lets go of it, for the next update to find."""
+        if error is None:
+            self.store()
+        for waiting in self._waiting:
+            waiting.held.close()
+
+    def update(self, directory: bytes) -> Outcome:
+        """Updates one release. What is said of it may not be all before it is stored.
+
+        Raises as :func:`settle_release` does, of this release.
+        """
+        with ExitStack() as held:
+            self._lock(held, directory)
+            settled = settle_release(
+                self._c, directory, held, self.store_any_of, force=self._force, defer=self._defer
+            )
+            if settled.row is not None:
+                self._hold_back(_Waiting(settled, held.pop_all()))
+        return settled.outcome
+
+    def store_any_of(self, ids: Iterable[str]) -> None:
+        """Stores what is held back if any of the ids is in it, for who is about to ask the cache whose they are."""
+        if not self._ids.isdisjoint(ids):
+            self.store()
+
+    def store(self) -> None:
+        """Stores what is held back. Where the cache cannot be reached, that is a problem of all of these releases."""
+        waiting, self._waiting = self._waiting, []
+        self._ids.clear()
+        with ExitStack() as held:
+            for each in waiting:
+                held.push(each.held)
+            if not waiting:
+                return
+            try:
+                store_settled(self._c, [each.settled for each in waiting])
+            except OSError as error:
+                for each in waiting:
+                    path = os.path.join(os.fsencode(self._c.music_source_dir), each.settled.directory)
+                    each.settled.outcome.problems.append(problem(path, reason_of(error)))
+
+    def _lock(self, held: ExitStack, directory: bytes) -> None:
+        if self._waiting:
+            try:
+                held.enter_context(lock_release(self._c, directory, timeout=0))
+                return
+            except LockTimeoutError:
+                self.store()  # who waits holds nothing: neither up others, nor what they wait for
+        held.enter_context(lock_release(self._c, directory))
+
+    def _hold_back(self, waiting: _Waiting) -> None:
+        if not self._waiting:
+            self._since = self._clock()
+        self._waiting.append(waiting)
+        self._ids |= waiting.settled.ids
+        enough = len(self._waiting) >= MOST_RELEASES or self._clock() - self._since > _MOST_SECONDS
+        # Without deferring, the next one is judged by what the cache holds of this one.
+        if enough or not self._defer:
+            self.store()
