@@ -25,7 +25,7 @@ _ANY_CHANGE = 0x00000002
 
 LIMIT_REMEDY = (
     "raise fs.inotify.max_user_watches: put a line such as 'fs.inotify.max_user_watches = 524288' into"
-    " /etc/sysctl.d/90-inotify.conf, run 'sysctl --system', and start this again"
+    " /etc/sysctl.d/90-inotify.conf and run 'sysctl --system'; it is tried again every ten minutes"
 )
 
 

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 GUARD_SECONDS = 2.0
 """How often the watcher makes sure that the source directory is still the one that it follows."""
+TRY_AGAIN_SECONDS = 600.0
+"""How long it polls before it tries whether there are events by now: limits are raised, and names changed."""
 BEGIN_AGAIN_SECONDS = (0.3, 60.0)
 """How long it waits before it begins again after events were lost: at first, and at most, doubling in between."""
 
@@ -65,7 +67,9 @@ class Watcher:
         self._problems: set[Problem] = set()
         self._state = WatchState("off", "" if settings.mode == "off" else "not started", time.time())
         self._no_events = ""
-        """Why there are no events, once that was found out."""
+        """Why there are no events, once that was found out, and until that is tried again."""
+        self._has_warned = False
+        """Whether was said that there are none, which is found out again and again, in other words."""
         self._under_way = 0
 
     @property
@@ -94,9 +98,11 @@ class Watcher:
                 await self._follow_this(identity)
             except NoEventsError as error:
                 self._no_events = str(error)
-                log.warning(
-                    "%s is looked through again and again instead: %s", self._c.music_source_dir, error
-                )
+                log.log(
+                    logging.INFO if self._has_warned else logging.WARNING,
+                    "%s is looked through again and again instead: %s", self._c.music_source_dir, error,
+                )  # fmt: skip
+                self._has_warned = True
             except LostEventsError as error:
                 log.info("begins to watch anew: %s", error)
                 wait = first if trio.current_time() - begun > longest else min(longest, 2 * wait)
@@ -112,6 +118,8 @@ class Watcher:
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancel_when_replaced, identity, nursery.cancel_scope)
+            if self._no_events:
+                nursery.start_soon(self._cancel_to_try_again, nursery.cancel_scope)
             try:
                 if kind == "events":
                     self._gatherer.set_pace(0.0)
@@ -177,6 +185,11 @@ class Watcher:
     async def _cancel_when_replaced(self, identity: tuple[int, int], scope: trio.CancelScope) -> None:
         while await self._identity() == identity:
             await trio.sleep(GUARD_SECONDS)
+        scope.cancel()
+
+    async def _cancel_to_try_again(self, scope: trio.CancelScope) -> None:
+        await trio.sleep(TRY_AGAIN_SECONDS)
+        self._no_events = ""
         scope.cancel()
 
     async def _identity(self) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from rosecache.locks import lock_path
 from rosecache.tags import is_audio
 from rosecache.update import update_cache
 from rosefs.library import arrivals
-from rosefs.library.holds import recover_holds
+from rosefs.library.holds import HOLD_SECONDS, recover_holds
 from rosefs.library.journal import Journal
 from rosefs.library.undo import Undone, recover
 from tests.support.browsing import Browser
@@ -98,14 +99,15 @@ def audio_below(*directories: Path) -> Iterator[Path]:
 
 
 def next_start(home: Home) -> None:
-    """Does what ``rosefs cache update`` does after a crash; nothing may be a problem."""
+    """Does what ``rosefs cache update`` does a minute after a crash; nothing may be a problem."""
     c, journal = home.c, home.journal
     problems = update_cache(c).problems
     assert problems == [], problems
     arrivals.recover(c, journal)
     outcomes = recover(c, journal)
     assert all(isinstance(outcome, Undone) for outcome in outcomes), outcomes
-    recover_holds(c)
+    # Until then, what was copied into a list is kept, since the program may still be about to delete it.
+    recover_holds(c, clock=lambda: time.time() + HOLD_SECONDS + 1)
 
 
 def check_soundness(home: Home) -> None:

@@ -42,12 +42,23 @@ from pathlib import Path
 import rosecache
 from rosecache.config import Config
 from rosefs.settings import WatchSettings
+from rosefs.watch import watcher as watching
 from rosefs.watch.watcher import Watcher
 from tests.support.audio import make_release, set_tags
 from tests.watch.conftest import until
 
 logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
-source, cache = map(Path, sys.argv[1:])
+source, cache = map(Path, sys.argv[1:3])
+raised = sys.argv[3]
+watching.TRY_AGAIN_SECONDS = 0.5 if raised else 600
+tries = []
+follow_events = watching.follow_events
+
+async def counted(*arguments):
+    tries.append(arguments)
+    await follow_events(*arguments)
+
+watching.follow_events = counted
 c = Config(music_source_dir=source, cache_dir=cache, max_proc=1)
 watcher = Watcher(c, WatchSettings(poll_seconds=0.1))
 
@@ -65,6 +76,14 @@ async def main():
         await until(lambda: all(has(f"new {number}") for number in range(20)), lambda: watcher.state)
         set_tags(source / "new 19" / "01.opus", title="New")
         await until(lambda: any(track.tracktitle == "New" for track in rosecache.list_tracks(c)))
+        if raised:
+            # Tried again, and in vain: nothing is said of that.
+            await until(lambda: len(tries) > 3, lambda: watcher.state)
+            Path(raised).write_text("1000")
+            await until(lambda: watcher.state.mode == "events", lambda: watcher.state)
+            set_tags(source / "new 19" / "01.opus", title="Newer")
+            await until(lambda: any(track.tracktitle == "Newer" for track in rosecache.list_tracks(c)))
+            print("events again")
         print("done")
         nursery.cancel_scope.cancel()
 
@@ -72,12 +91,16 @@ trio.run(main)
 """
 
 
-def run_limited(c: Config, setting: str) -> str:
-    """Follows a library in a user namespace with a limit of its own, and returns what the program prints."""
-    command = f'echo {setting.partition("=")[2]} > /proc/sys/user/{setting.partition("=")[0]} && exec "$@"'
+def run_limited(c: Config, setting: str, *, raised: bool = False) -> str:
+    """Follows a library in a user namespace with a limit of its own, and returns what the program prints.
+
+    With ``raised``, it raises the limit in the end.
+    """
+    name, _, limit = setting.partition("=")
+    command = f'echo {limit} > /proc/sys/user/{name} && exec "$@"'
     ran = subprocess.run(
         ["unshare", "--user", "--map-root-user", "sh", "-ec", command, "sh", sys.executable, "-c", FOLLOW,
-         str(c.music_source_dir), str(c.cache_dir)],
+         str(c.music_source_dir), str(c.cache_dir), f"/proc/sys/user/{name}" if raised else ""],
         capture_output=True, text=True, timeout=120, check=False, cwd=REPOSITORY,
     )  # fmt: skip
     if "unshare failed" in ran.stderr or "unshare: " in ran.stderr:
@@ -104,6 +127,15 @@ def test_where_a_limit_is_reached_it_polls_and_says_what_to_do(
     assert [line for line in said if line in ("events", "polling", "done")] == [begins, "done"]
     (warning,) = [line for line in said if "is looked through again and again instead" in line]
     assert advice in warning
+
+
+@pytest.mark.parametrize("setting", ["max_inotify_watches=5", "max_inotify_instances=0"])
+def test_when_a_limit_is_raised_there_are_events_again(c: Config, setting: str) -> None:
+    for number in range(10):
+        make_release(c.music_source_dir, f"old {number}", tracks=1)
+    said = run_limited(c, setting, raised=True).splitlines()
+    assert said[-2:] == ["events again", "done"]
+    assert sum("is looked through again and again instead" in line for line in said) == 1
 
 
 UNREADABLE = """
