@@ -29,8 +29,11 @@ CREATE TABLE releases (
     new             INTEGER NOT NULL,      -- from the datafile, 0 or 1
     datafile_mtime  INTEGER NOT NULL,
     mtime           INTEGER NOT NULL,      -- when anything of the release last changed; never goes back
-    metahash        TEXT NOT NULL          -- digest of everything shown of the release and of its tracks
+    metahash        TEXT NOT NULL,         -- digest of everything shown of the release and of its tracks
+    naming          INTEGER NOT NULL,      -- what `names` here and in tracks are made by, see naming.py; 0: not made
+    names           TEXT NOT NULL          -- what it is called by each name template, with slashes between the names
 );
+CREATE INDEX releases_by_naming ON releases (naming);
 
 -- One row for a readable audio file.
 CREATE TABLE tracks (
@@ -46,9 +49,18 @@ CREATE TABLE tracks (
     discnumber       TEXT NOT NULL,
     duration_seconds INTEGER NOT NULL,     -- 0 if unknown
     metahash         TEXT NOT NULL,        -- digest of what is shown of the track itself
+    names            TEXT NOT NULL,        -- as in releases, whose `naming` says by what
     UNIQUE (release_key, path)
 );
 CREATE INDEX tracks_by_disc ON tracks (release_key, discnumber);  -- totals are counted from it alone
+
+-- By what names a release can be found: each of its names once.
+CREATE TABLE release_names (
+    hash        INTEGER NOT NULL,          -- naming.hash_name of a name: others may have the same
+    release_key INTEGER NOT NULL REFERENCES releases (key) ON DELETE CASCADE,
+    PRIMARY KEY (hash, release_key)
+) WITHOUT ROWID;
+CREATE INDEX release_names_by_release ON release_names (release_key);
 
 -- Every other file of a release, so that whatever the tree shows can be stat'ed from here.
 CREATE TABLE files (

@@ -19,12 +19,18 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rosecache import template_limits as limits
 from rosecache.errors import TemplateError
 from rosecache.formatting import FILTERS, text_of
+from rosecache.model import ROLES, Artist, ArtistMapping, PartialDate
 
 _VALUE_SLASH = "\x00"
 """Stands for a slash that came with a value, until the template's own slashes are dealt with."""
 
 _LONGEST_SHOWN = 500
 """Characters of a template in an error."""
+
+_FIELDS: Mapping[type, Collection[str]] = {
+    Artist: ("name", "alias"), ArtistMapping: ROLES, PartialDate: ("year", "month", "day"),
+}  # fmt: skip
+"""What values have that is plain data: no check has to find that out for each name."""
 
 _RUNTIME_ERRORS = (
     jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError,
@@ -121,6 +127,12 @@ class _Environment(ImmutableSandboxedEnvironment):
         limits.expect_little(called_on, *arguments, *named.values())
         limits.expect_small_numbers(*arguments, *named.values())
         return limits.expect_short(super().call(context, called, *arguments, **named))
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Returns an attribute: of our own values at once, of anything else only if that is safe."""
+        if attribute in _FIELDS.get(type(obj), ()):
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
 
     def unsafe_undefined(self, obj: object, attribute: str) -> jinja2.Undefined:
         raise jinja2.exceptions.SecurityError(f"access to {attribute!r} is not allowed in a template")

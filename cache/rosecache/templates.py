@@ -81,8 +81,11 @@ class NameTemplate:
         """Whether the name depends on where it is shown, and not on the release or track alone.
 
         Raises:
-            TemplateError: The template is invalid.
+            TemplateError: The template mentions one of the two, and is invalid.
         """
+        # What a text does not name at all it cannot use, and most are not compiled to find that out.
+        if not any(variable in self.text for variable in ("context", "position")):
+            return False
         return not self._compiled.variables.isdisjoint(("context", "position"))
 
     def render(
@@ -98,6 +101,15 @@ class NameTemplate:
             TemplateError: The template is invalid, or cannot cope with a value of this entity.
         """
         return self._compiled.render(self._values(entity, position, context))
+
+    def render_values(self, values: Mapping[str, object]) -> str:
+        """Returns the text for values by variable, of which no other ones are asked for than it mentions.
+
+        Raises:
+            TemplateError: As :meth:`render`.
+        """
+        compiled = self._compiled
+        return compiled.render({name: values[name] for name in compiled.variables})
 
     def render_segments(
         self,

@@ -15,6 +15,7 @@ from pathlib import Path
 import rosecache
 from rosecache.config import Config
 from rosecache.database import close_connections, connect, transaction
+from rosecache.update.naming import names_of
 from rosecache.update.rows import ReleaseRow
 from rosecache.update.store import store_release
 from rosefs.rules.matching import track_ids_of
@@ -78,7 +79,8 @@ def fill(c: Config, size: int) -> None:
         for start in range(0, size, _AT_ONCE):
             with transaction(connection):
                 for number in range(start, min(size, start + _AT_ONCE)):
-                    store_release(connection, _release(number, size), None)
+                    row = _release(number, size)
+                    store_release(connection, row, None, names_of(c, row))
 
 
 def _release(number: int, size: int) -> ReleaseRow:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from rosecache.config import Config
 from rosecache.database import connect, transaction
+from rosecache.update.naming import names_of
 from rosecache.update.rows import FileRow, ReleaseRow, ReleaseTags, TrackRow, load_release
 from rosecache.update.store import remove_release, store_release
 
@@ -102,7 +103,7 @@ def store(c: Config, *rows: ReleaseRow) -> None:
     """Stores releases, each in place of what the cache holds under its id."""
     with connect(c) as connection, transaction(connection):
         for row in rows:
-            store_release(connection, row, load_release(connection, release_id=row.id))
+            store_release(connection, row, load_release(connection, release_id=row.id), names_of(c, row))
 
 
 def remove(c: Config, release_id: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rosecache.aliases import load_aliases
@@ -79,6 +79,20 @@ def make_filter(c: Config, conditions: Mapping[str, str], wanted: Mapping[str, s
     for name, value in given.items():
         values |= variables(c, name, value)
     return Filter(condition, values)
+
+
+NOT_LOOSE = Filter("r.type != 'loosetrack'", {})
+"""All releases but those that are loose tracks."""
+
+
+def release_filter(c: Config, **wanted: str | bool | None) -> Filter:
+    """Returns what to ask for releases with: filters by the names of ``RELEASE_CONDITIONS``."""
+    return make_filter(c, RELEASE_CONDITIONS, wanted)
+
+
+def ids_filter(ids: Iterable[str]) -> Filter:
+    """Returns what to ask for releases of some ids with."""
+    return Filter("r.id IN (SELECT value FROM json_each(:ids))", {"ids": pack(ids)})
 
 
 def variables(c: Config, name: str, value: str | bool) -> dict[str, object]:

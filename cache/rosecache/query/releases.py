@@ -8,12 +8,10 @@ from rosecache.config import Config
 from rosecache.database import connect
 from rosecache.formatting import format_artists
 from rosecache.model import Release
-from rosecache.query.filters import RELEASE_CONDITIONS, make_filter
-from rosecache.query.rows import SELECT_RELEASES, decoder_of, fetch, pack
+from rosecache.query.filters import NOT_LOOSE, Filter, ids_filter, release_filter
+from rosecache.query.rows import SELECT_RELEASES, decoder_of, fetch
 
 _ONE = f"{SELECT_RELEASES} WHERE r.id = :id"
-_OF_IDS = "r.id IN (SELECT value FROM json_each(:ids))"
-_NO_LOOSE_TRACKS = "r.type != 'loosetrack'"
 
 
 def get_release(c: Config, release_id: str) -> Release | None:
@@ -27,10 +25,11 @@ def list_releases(
     c: Config, release_ids: Iterable[str] | None = None, *, include_loose_tracks: bool = True
 ) -> list[Release]:
     """Returns all releases, or those of the given ids that exist, each once, by source path."""
-    kept = "TRUE" if include_loose_tracks else _NO_LOOSE_TRACKS
+    kept = "TRUE" if include_loose_tracks else NOT_LOOSE.condition
     if release_ids is None:
         return releases_where(c, kept, {})
-    return releases_where(c, f"{_OF_IDS} AND {kept}", {"ids": pack(release_ids)})
+    wanted = ids_filter(release_ids)
+    return releases_where(c, f"{wanted.condition} AND {kept}", wanted.values)
 
 
 def filter_releases(
@@ -58,21 +57,23 @@ def filter_releases(
         new: Whether the release must be new, or must not be.
         include_loose_tracks: Whether releases of type ``loosetrack`` can pass.
     """
-    wanted = make_filter(
+    wanted = release_filter(
         c,
-        RELEASE_CONDITIONS,
-        {
-            "release_artist_filter": release_artist_filter,
-            "all_artist_filter": all_artist_filter,
-            "genre_filter": genre_filter,
-            "descriptor_filter": descriptor_filter,
-            "label_filter": label_filter,
-            "release_type_filter": release_type_filter,
-            "new": new,
-        },
+        release_artist_filter=release_artist_filter,
+        all_artist_filter=all_artist_filter,
+        genre_filter=genre_filter,
+        descriptor_filter=descriptor_filter,
+        label_filter=label_filter,
+        release_type_filter=release_type_filter,
+        new=new,
     )
-    kept = "TRUE" if include_loose_tracks else _NO_LOOSE_TRACKS
+    kept = "TRUE" if include_loose_tracks else NOT_LOOSE.condition
     return releases_where(c, f"{wanted.condition} AND {kept}", wanted.values)
+
+
+def releases_that_pass(c: Config, wanted: Filter) -> list[Release]:
+    """Returns the releases that pass a filter, by source path."""
+    return releases_where(c, wanted.condition, wanted.values)
 
 
 def releases_where(c: Config, condition: str, values: Mapping[str, object]) -> list[Release]:

@@ -30,6 +30,7 @@ from rosecache.update.content import audio_files
 from rosecache.update.job import Options
 from rosecache.update.lists import COLLAGES, PLAYLISTS, update_lists
 from rosecache.update.pool import update_releases
+from rosecache.update.refill import fill_names
 from rosecache.update.report import Problem, Progress, Report, problem, reason_of
 from rosecache.update.walk import Listing, list_files, list_release_directories, may_be_release, release_stamp
 
@@ -156,6 +157,8 @@ def _update_releases(
     run([*again, *found.later], defer=False)
     # Last, so that a release whose directory was renamed is found under its new name, and keeps its rows.
     run(found.gone, defer=False)
+    if release_dirs is None:
+        fill_names(c)
     report.problems.sort()
     return report
 

@@ -23,6 +23,7 @@ from rosecache.locks import DEFAULT_TIMEOUT, lock, wait_until
 from rosecache.tags import recover
 from rosecache.update import assign
 from rosecache.update.content import Content, Request, audio_files, read_content, track_row
+from rosecache.update.naming import names_of
 from rosecache.update.renames import rename_source
 from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.rows import FileRow, ReleaseRow, load_release
@@ -184,10 +185,11 @@ def settle_release(
 
 def store_settled(c: Config, settled: Iterable[Settled]) -> None:
     """Stores releases that are settled and still locked, all of them or none. Raises OSError and sqlite3.Error."""
+    # Named before the transaction, in which all others who write have to wait.
+    named = [(each, each.row, names_of(c, each.row)) for each in settled if each.row is not None]
     with connect(c) as connection, transaction(connection):
-        for each in settled:
-            assert each.row is not None
-            each.outcome.changed = store_release(connection, each.row, each.known)
+        for each, row, names in named:
+            each.outcome.changed = store_release(connection, row, each.known, names)
 
 
 def _list(c: Config, directory: bytes, path: bytes, outcome: Outcome, *, force: bool) -> Listing | None:

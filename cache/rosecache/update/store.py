@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from rosecache.naming import UNNAMED, hash_name, split_names
+from rosecache.update.naming import Names
 from rosecache.update.rows import FACETS, Credits, ReleaseRow, TrackRow, rows_among
 
 
@@ -24,13 +26,16 @@ class _Known:
     metahash: str
 
 
-def store_release(connection: sqlite3.Connection, row: ReleaseRow, known: ReleaseRow | None) -> bool:
+def store_release(
+    connection: sqlite3.Connection, row: ReleaseRow, known: ReleaseRow | None, names: Names
+) -> bool:
     """Stores a release in place of what the cache holds under its directory or its id.
 
     Args:
         connection: In a transaction.
         row: What is on the disk now.
         known: What the cache held for this directory or, if the directory was renamed, this id.
+        names: What it and its tracks are called.
 
     Returns:
         Whether anything shown changed. A new stamp alone is stored, but is no change.
@@ -51,12 +56,32 @@ def store_release(connection: sqlite3.Connection, row: ReleaseRow, known: Releas
     if stored is not None:
         # Never back, and never the same: programs read a directory again only when its time changed.
         mtime = row.mtime if row.mtime > stored.mtime else max(stored.mtime + 1, time.time_ns())
-    key = _store_columns(connection, row, mtime, metahash, stored)
-    _store_parts(connection, key, row, is_stored=stored is not None)
+    key = _store_columns(connection, row, mtime, metahash, stored, names)
+    _store_parts(connection, key, row, names, is_stored=stored is not None)
     if known is not None:
         note_losses(connection, _listings(known) - _listings(row), mtime)
     _feed(connection, row.id, "added" if stored is None else "changed")
     return True
+
+
+def replace_names(connection: sqlite3.Connection, key: int, names: Names) -> None:
+    """Stores other names of a release and of its tracks, of which nothing else has changed."""
+    connection.execute(
+        "UPDATE releases SET naming = ?, names = ? WHERE key = ?", (names.number, names.release, key)
+    )
+    connection.executemany(
+        "UPDATE tracks SET names = ? WHERE id = ?",
+        [(packed, identifier) for identifier, packed in names.tracks.items()],
+    )
+    connection.execute("DELETE FROM release_names WHERE release_key = ?", (key,))
+    _store_hashes(connection, key, names)
+
+
+def _store_hashes(connection: sqlite3.Connection, key: int, names: Names) -> None:
+    connection.executemany(
+        "INSERT INTO release_names VALUES (?, ?)",
+        [(number, key) for number in {hash_name(name) for name in split_names(names.release)}],
+    )
 
 
 def remove_release(connection: sqlite3.Connection, row: ReleaseRow) -> None:
@@ -101,9 +126,11 @@ def _remove_others(connection: sqlite3.Connection, row: ReleaseRow) -> None:
     )
     for key, release_key, release_id in moved:
         # The release that it left is looked at again, whatever its stamp says, and stored again, even
-        # if it has the track back by then.
+        # if it has the track back by then. What its tracks are called can depend on how many there are.
         _remove_tracks(connection, [key])
-        connection.execute("UPDATE releases SET stamp = x'', metahash = '' WHERE key = ?", (release_key,))
+        connection.execute(
+            "UPDATE releases SET stamp = x'', metahash = '', naming = ? WHERE key = ?", (UNNAMED, release_key)
+        )
         _feed(connection, release_id, "changed")
 
 
@@ -134,7 +161,12 @@ def _store_times(connection: sqlite3.Connection, key: int, row: ReleaseRow) -> N
 
 
 def _store_columns(
-    connection: sqlite3.Connection, row: ReleaseRow, mtime: int, metahash: str, stored: _Known | None
+    connection: sqlite3.Connection,
+    row: ReleaseRow,
+    mtime: int,
+    metahash: str,
+    stored: _Known | None,
+    names: Names,
 ) -> int:
     columns = {
         "id": row.id,
@@ -152,6 +184,8 @@ def _store_columns(
         "datafile_mtime": row.datafile_mtime,
         "mtime": mtime,
         "metahash": metahash,
+        "naming": names.number,
+        "names": names.release,
     }
     if stored is not None:
         assignments = ", ".join(f"{name} = :{name}" for name in columns)
@@ -159,14 +193,16 @@ def _store_columns(
             f"UPDATE releases SET {assignments} WHERE key = :key", {**columns, "key": stored.key}
         )
         return stored.key
-    names = ", ".join(columns)
+    listed = ", ".join(columns)
     marks = ", ".join(f":{name}" for name in columns)
-    key = connection.execute(f"INSERT INTO releases ({names}) VALUES ({marks})", columns).lastrowid
+    key = connection.execute(f"INSERT INTO releases ({listed}) VALUES ({marks})", columns).lastrowid
     assert key is not None
     return key
 
 
-def _store_parts(connection: sqlite3.Connection, key: int, row: ReleaseRow, *, is_stored: bool) -> None:
+def _store_parts(
+    connection: sqlite3.Connection, key: int, row: ReleaseRow, names: Names, *, is_stored: bool
+) -> None:
     """Stores everything of a release but its own columns, in place of what was there."""
     if is_stored:
         _remove_parts(connection, key)
@@ -187,7 +223,8 @@ def _store_parts(connection: sqlite3.Connection, key: int, row: ReleaseRow, *, i
     connection.executemany(
         "INSERT INTO release_artists VALUES (?, ?, ?, ?)", _credit_rows(key, row.tags.artists, artists)
     )
-    _store_tracks(connection, key, row.tracks, artists)
+    _store_tracks(connection, key, row.tracks, artists, names)
+    _store_hashes(connection, key, names)
 
 
 def _remove_parts(connection: sqlite3.Connection, key: int) -> None:
@@ -195,24 +232,29 @@ def _remove_parts(connection: sqlite3.Connection, key: int) -> None:
         track["key"] for track in connection.execute("SELECT key FROM tracks WHERE release_key = ?", (key,))
     ]
     _remove_tracks(connection, old)
-    for table in ("files", "release_artists", "release_facets"):
+    for table in ("files", "release_artists", "release_facets", "release_names"):
         connection.execute(f"DELETE FROM {table} WHERE release_key = ?", (key,))
     connection.execute("DELETE FROM releases_text WHERE rowid = ?", (key,))
 
 
 def _store_tracks(
-    connection: sqlite3.Connection, release_key: int, tracks: Sequence[TrackRow], artists: Mapping[str, int]
+    connection: sqlite3.Connection,
+    release_key: int,
+    tracks: Sequence[TrackRow],
+    artists: Mapping[str, int],
+    names: Names,
 ) -> None:
     # As SQLite would number them; nobody else writes during the transaction.
     (last,) = connection.execute("SELECT coalesce(max(key), 0) FROM tracks").fetchone()
     numbered = list(enumerate(tracks, start=last + 1))
     connection.executemany(
         "INSERT INTO tracks (key, id, release_key, path, size, mtime, ctime, title, tracknumber, discnumber,"
-        " duration_seconds, metahash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " duration_seconds, metahash, names) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 key, track.id, release_key, track.path, track.size, track.mtime, track.ctime, track.title,
                 track.tracknumber, track.discnumber, track.duration_seconds, track.metahash,
+                names.tracks[track.id],
             )
             for key, track in numbered
         ],

@@ -433,9 +433,9 @@ def test_a_crash_in_the_middle_leaves_whole_releases(c: Config, monkeypatch: pyt
     stored = []
     original = store._store_tracks
 
-    def failing(connection: sqlite3.Connection, key: int, tracks: Any, artists: Any) -> None:
+    def failing(connection: sqlite3.Connection, key: int, *others: Any) -> None:
         stored.append(key)
-        original(connection, key, tracks, artists)
+        original(connection, key, *others)
         if len(stored) == 2:
             raise KeyboardInterrupt
 

@@ -1,0 +1,170 @@
+"""Queries for what directories show: names and what ``stat`` has to know, as rows, with nothing else decoded.
+
+A name is what the update stored, see :mod:`rosecache.naming`. It is empty where that was made by other templates
+than the ones that are asked for, or could not be made: then whoever shows it makes it. Paths are in the bytes of
+the file system. There are queries for whole listings, at one statement each, and for what has one name.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rosecache.config import Config
+from rosecache.database import connect
+from rosecache.naming import SEPARATOR, Naming, hash_name
+from rosecache.query.filters import Filter
+from rosecache.query.rows import natural_order
+
+ShownRelease = tuple[str, int, str]
+"""The id of a release, its time in nanoseconds, and its name."""
+
+
+ShownTrack = tuple[str, int, int, bytes, str]
+"""The id of a track, its size, its time, its path, and its name."""
+
+ShownFile = tuple[str, bytes, bytes, int, int]
+"""The kind of a file that is no track, its path up to the release's directory and below it, its size and its time."""
+
+
+class ReleaseHead(NamedTuple):
+    """What has to be known of a release to read what it holds.
+
+    Attributes:
+        key: Its key in the tables, which is good for as long as the snapshot that it was read in.
+        id: Its id.
+        number: What the names are made by, see :class:`rosecache.naming.Naming`.
+        directory: The name of its directory.
+    """
+
+    key: int
+    id: str
+    number: int
+    directory: bytes
+
+
+_RELEASES = "SELECT r.id, r.mtime, r.naming, r.names FROM releases AS r"
+_LISTED = f"{_RELEASES} WHERE {{condition}} ORDER BY r.directory"
+_NAMED = (
+    f"{_RELEASES} WHERE r.key IN (SELECT release_key FROM release_names WHERE hash = :hash) AND {{condition}}"
+)
+_NUMBERS = "SELECT (SELECT min(naming) FROM releases), (SELECT max(naming) FROM releases)"
+
+_HEADS = "SELECT r.key, r.id, r.naming, r.directory FROM releases AS r"
+_HEADS_LISTED = f"{_HEADS} WHERE {{condition}} ORDER BY r.directory"
+_TRACKS = """
+SELECT release_key, path, id, size, mtime, discnumber, tracknumber, names
+FROM tracks WHERE release_key IN (SELECT value FROM json_each(:keys))
+"""
+_FILES = "SELECT kind, path, size, mtime FROM files WHERE release_key = :key ORDER BY path"
+
+
+def list_shown_releases(c: Config, wanted: Filter, naming: Naming, place: int) -> list[ShownRelease]:
+    """Returns the releases that pass a filter, by source path, with one of their names.
+
+    Args:
+        c: The configuration.
+        wanted: Conditions on ``r``, the release.
+        naming: What the names are to be made by.
+        place: Which of them is wanted, see :meth:`rosecache.naming.Naming.place`.
+    """
+    rows = _fetch(c, _LISTED.format(condition=wanted.condition), wanted.values)
+    return _releases(rows, naming, place)
+
+
+def find_shown_releases(
+    c: Config, wanted: Filter, naming: Naming, place: int, name: str
+) -> list[ShownRelease] | None:
+    """Returns the releases that pass a filter and have a name, before a directory makes equal ones distinct.
+
+    None if that cannot be told, since there are releases whose names were made by something else. Costs the same in a
+    library of any size.
+    """
+    # First, since what is stored meanwhile has these names by now, or its change is seen later.
+    if set(_fetch(c, _NUMBERS, {})[0]) - {naming.number, None}:
+        return None
+    values = {**wanted.values, "hash": hash_name(name)}
+    rows = _fetch(c, _NAMED.format(condition=wanted.condition), values)
+    found = _releases(rows, naming, place)
+    return None if any(not each[2] for each in found) else [each for each in found if each[2] == name]
+
+
+def list_release_heads(c: Config, wanted: Filter) -> list[ReleaseHead]:
+    """Returns the releases that pass a filter, conditions on ``r``, by source path."""
+    rows = _fetch(c, _HEADS_LISTED.format(condition=wanted.condition), wanted.values)
+    return list(map(ReleaseHead._make, rows))
+
+
+def list_shown_tracks(
+    c: Config, releases: Iterable[ReleaseHead], naming: Naming, place: int | None
+) -> dict[str, list[ShownTrack]]:
+    """Returns the tracks of releases by the ids of these, in disc and track order, with one of their names.
+
+    Args:
+        c: The configuration.
+        releases: Read in the snapshot that this is called in.
+        naming: What the names are to be made by.
+        place: Which of them is wanted; None for none, all are empty then.
+    """
+    by_key: dict[int, tuple[ReleaseHead, list[tuple[Any, ...]]]] = {
+        release.key: (release, []) for release in releases
+    }
+    for key, path, track_id, size, mtime, disc, track, names in _fetch(
+        c, _TRACKS, {"keys": json.dumps(list(by_key))}
+    ):
+        by_key[key][1].append((_order(disc, track), path, track_id, size, mtime, names))
+    shown = {}
+    for release, rows in by_key.values():
+        rows.sort()
+        above = _path(c, release)
+        at = place if release.number == naming.number else None
+        shown[release.id] = [
+            (track_id, size, mtime, above + path, "" if at is None else names.split(SEPARATOR)[at])
+            for _, path, track_id, size, mtime, names in rows
+        ]
+    return shown
+
+
+def list_shown_files(c: Config, release: ReleaseHead) -> list[ShownFile]:
+    """Returns the files of a release that are no tracks, by path."""
+    above = _path(c, release)
+    rows = _fetch(c, _FILES, {"key": release.key})
+    return [(kind, above, path, size, mtime) for kind, path, size, mtime in rows]
+
+
+def _path(c: Config, release: ReleaseHead) -> bytes:
+    """Returns the path of a release's directory, with a slash at its end."""
+    return os.path.join(os.fsencode(c.music_source_dir), release.directory, b"")
+
+
+def release_time(c: Config, release_id: str) -> int | None:
+    """Returns the time of a release in nanoseconds, or None if there is none of this id."""
+    rows = _fetch(c, "SELECT mtime FROM releases WHERE id = :id", {"id": release_id})
+    return rows[0][0] if rows else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _order(discnumber: str, tracknumber: str) -> tuple[object, ...]:
+    return (natural_order(discnumber), natural_order(tracknumber))
+
+
+def _releases(rows: Iterable[Sequence[Any]], naming: Naming, place: int) -> list[ShownRelease]:
+    number = naming.number
+    return [
+        (release_id, mtime, names.split(SEPARATOR)[place] if made_by == number else "")
+        for release_id, mtime, made_by, names in rows
+    ]
+
+
+def _fetch(c: Config, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """Returns all rows of a query as plain tuples, which cost less than rows with names."""
+    with connect(c) as connection:
+        cursor = connection.cursor()
+        cursor.row_factory = None
+        try:
+            return cursor.execute(statement, values).fetchall()
+        except UnicodeEncodeError:  # a value that is no Unicode text is in no row
+            return []

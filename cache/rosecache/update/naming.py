@@ -1,0 +1,182 @@
+"""What a release and its tracks are called: the names that are stored with them, made of the rows to be stored.
+
+A template gets the same values as it does from what queries return, but only those that it mentions are made.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from rosecache.aliases import load_aliases
+from rosecache.config import Config
+from rosecache.errors import TemplateError
+from rosecache.genres import load_genre_tree
+from rosecache.model import ArtistMapping, PartialDate
+from rosecache.names import safe_name
+from rosecache.naming import SEPARATOR, extension_of, naming_of
+from rosecache.templates import UNKNOWN_RELEASE, UNKNOWN_TITLE, NameTemplate
+from rosecache.update.rows import Credits, ReleaseRow, TrackRow, mapping_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of a release and its tracks, packed as the tables hold them.
+
+    Attributes:
+        number: What they are made by, see :class:`rosecache.naming.Naming`.
+        release: The names of the release.
+        tracks: Those of each track, by id.
+    """
+
+    number: int
+    release: str
+    tracks: Mapping[str, str]
+
+
+def names_of(c: Config, row: ReleaseRow) -> Names:
+    """Returns what a release and its tracks are called under a configuration.
+
+    A name that a template cannot make is empty; who shows it makes another one.
+    """
+    naming, templates = naming_of(c), _templates(c)
+    of_release = _ReleaseValues(c, row)
+    return Names(
+        naming.number,
+        _packed(c, templates["release"], of_release, ""),
+        {
+            track.id: _packed(
+                c, templates["track"], _TrackValues(of_release, track), extension_of(track.path)
+            )
+            for track in row.tracks
+        },
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _templates(c: Config) -> Mapping[str, tuple[NameTemplate, ...]]:
+    places = naming_of(c).places
+    return {
+        "release": tuple(NameTemplate(text, "release") for text in places["release"]),
+        "track": tuple(NameTemplate(text, "track") for text in places["track"]),
+    }
+
+
+def _packed(
+    c: Config, templates: Iterable[NameTemplate], values: Mapping[str, object], extension: str
+) -> str:
+    names = []
+    for template in templates:
+        try:
+            text = template.render_values(values)
+        except TemplateError as error:
+            log.debug("no name is stored: %s", error)
+            names.append("")
+        else:
+            names.append(safe_name(text, max_bytes=c.max_filename_bytes, extension=extension))
+    return SEPARATOR.join(names)
+
+
+class _ReleaseValues(dict[str, object]):
+    """What templates know about a release, by variable: each is made when it is asked for, and once."""
+
+    def __init__(self, c: Config, row: ReleaseRow) -> None:
+        super().__init__()
+        self.c = c
+        self.row = row
+
+    def __missing__(self, variable: str) -> object:
+        value = self[variable] = RELEASE_VARIABLES[variable](self.c, self.row)
+        return value
+
+
+class _TrackValues(dict[str, object]):
+    """The same of a track, and of its release."""
+
+    def __init__(self, of_release: _ReleaseValues, track: TrackRow) -> None:
+        super().__init__()
+        self._of_release = of_release
+        self._track = track
+
+    def __missing__(self, variable: str) -> object:
+        make = TRACK_VARIABLES.get(variable)
+        if make is None:
+            value = self._of_release[variable]
+        else:
+            value = make(self._of_release.c, self._of_release.row, self._track)
+        self[variable] = value
+        return value
+
+
+def _directory(c: Config, row: ReleaseRow) -> str:
+    return os.path.join(c.music_source_dir, os.fsdecode(row.directory))
+
+
+def _cover(c: Config, row: ReleaseRow) -> str | None:
+    cover = min((file.path for file in row.files if file.kind == "cover"), default=None)
+    return None if cover is None else str(Path(_directory(c, row), os.fsdecode(cover)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _artists(c: Config, credits: Credits) -> ArtistMapping:
+    return load_aliases(c).applied_to(mapping_of(credits))
+
+
+_date = functools.lru_cache(maxsize=4096)(PartialDate.parse)
+
+RELEASE_VARIABLES: Mapping[str, Callable[[Config, ReleaseRow], object]] = MappingProxyType(
+    {
+        "id": lambda _, row: row.id,
+        "source_path": lambda c, row: str(Path(_directory(c, row))),
+        "cover_image_path": _cover,
+        "added_at": lambda _, row: row.added_at,
+        "datafile_mtime": lambda _, row: row.datafile_mtime,
+        "releasetitle": lambda _, row: row.tags.title or UNKNOWN_RELEASE,
+        "releasetype": lambda _, row: row.tags.type,
+        "releasedate": lambda _, row: _date(row.tags.releasedate),
+        "originaldate": lambda _, row: _date(row.tags.originaldate),
+        "compositiondate": lambda _, row: _date(row.tags.compositiondate),
+        "edition": lambda _, row: row.tags.edition,
+        "catalognumber": lambda _, row: row.tags.catalognumber,
+        "new": lambda _, row: row.new,
+        "disctotal": lambda _, row: len({track.discnumber for track in row.tracks}),
+        "genres": lambda _, row: row.tags.facets["genre"],
+        "parent_genres": lambda c, row: tuple(load_genre_tree(c).parents_of_all(row.tags.facets["genre"])),
+        "secondary_genres": lambda _, row: row.tags.facets["secondary_genre"],
+        "parent_secondary_genres": (
+            lambda c, row: tuple(load_genre_tree(c).parents_of_all(row.tags.facets["secondary_genre"]))
+        ),
+        "descriptors": lambda _, row: row.tags.facets["descriptor"],
+        "labels": lambda _, row: row.tags.facets["label"],
+        "releaseartists": lambda c, row: _artists(c, row.tags.artists),
+        "metahash": lambda _, row: row.metahash,
+    }
+)
+"""How what templates know about a release is made of its row. Not its time, which is settled when it is stored."""
+
+TRACK_VARIABLES: Mapping[str, Callable[[Config, ReleaseRow, TrackRow], object]] = MappingProxyType(
+    {
+        "id": lambda _, row, track: track.id,
+        "release_id": lambda _, row, track: row.id,
+        "source_path": lambda c, row, track: str(Path(_directory(c, row), os.fsdecode(track.path))),
+        "source_mtime": lambda _, row, track: track.mtime,
+        "source_size": lambda _, row, track: track.size,
+        "tracktitle": lambda _, row, track: track.title or UNKNOWN_TITLE,
+        "tracknumber": lambda _, row, track: track.tracknumber,
+        "tracktotal": (
+            lambda _, row, track: sum(other.discnumber == track.discnumber for other in row.tracks)
+        ),
+        "discnumber": lambda _, row, track: track.discnumber,
+        "duration_seconds": lambda _, row, track: track.duration_seconds,
+        "trackartists": lambda c, row, track: _artists(c, track.artists),
+        "metahash": lambda _, row, track: track.metahash,
+    }
+)
+"""The same of a track; what is not here is its release's."""
