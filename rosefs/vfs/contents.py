@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import rosecache
 from rosecache.config import Config
 from rosecache.formatting import format_artists
 from rosecache.model import File, Release, Track
 from rosecache.names import safe_name
+from rosecache.query.filters import Filter, ids_filter
+from rosecache.query.releases import releases_that_pass
 from rosecache.query.rows import snapshot
+from rosecache.query.shown import ShownRelease, list_shown_releases
+from rosecache.templates import NameTemplate
 from rosefs.rules.smart import releases_of as smart_releases
 from rosefs.settings import ViewKey
 from rosefs.vfs.directories import Built, Context, Directory
 from rosefs.vfs.errors import NoEntryError
-from rosefs.vfs.fetching import fetch_file_node, fetch_release_node
-from rosefs.vfs.names import Candidate, Follower
+from rosefs.vfs.fetching import fetch_release_node
+from rosefs.vfs.names import Candidate
 from rosefs.vfs.nodes import (
     ALL_TRACKS,
     MEMBER,
@@ -27,13 +29,10 @@ from rosefs.vfs.nodes import (
     PLAYLIST_M3U8,
     SEARCH,
     SMART_LISTS,
-    TRACK,
     DirectoryNode,
     FileNode,
     Key,
     Node,
-    file_node,
-    release_node,
     track_node,
 )
 from rosefs.vfs.searching import find_smart, searched
@@ -131,22 +130,54 @@ class ReleasesDirectory(InView):
 
     def build(self, generation: int) -> Built:
         space, value = self.key.space, self.key.value
-        releases = releases_of(self)
-        template = self.context.namer.template(self.view.key, "release")
-        width = len(str(len(releases)))
-        seen: Counter[str] = Counter()
         # Its time is that of this directory, which the listing above has: out of date from the start.
         everything = DirectoryNode(Key(space, value, ALL_TRACKS), "", 0, 0)
         candidates = [Candidate(ALL_TRACKS_NAME, "", everything)]
+        seen: set[str] = set()
+        for release_id, mtime, name, entity in self._releases():
+            seen.add(release_id)
+            node = DirectoryNode(Key(space, value, entity), release_id, mtime, generation)
+            candidates.append(Candidate(name, entity, node))
+        return Built(candidates, frozenset(seen))
+
+    def _releases(self) -> Iterator[tuple[str, int, str, str]]:
+        """Yields the id, the time and the name of each release, and the entity under which it is listed."""
+        namer = self.context.namer
+        template = namer.template(self.view.key, "release")
+        place, wanted = namer.place(template), wanted_by(self)
+        if place is not None and wanted is not None:
+            for release_id, mtime, name in self._named(wanted, place, template):
+                yield release_id, mtime, name, release_id
+            return
+        releases = releases_of(self)
+        stored: Mapping[str, str] = {}
+        if place is not None:
+            ids = ids_filter(release.id for release in releases)
+            stored = {release_id: name for release_id, _, name in self._named(ids, place, template)}
+        width = len(str(len(releases)))
+        seen: Counter[str] = Counter()
         for number, release in enumerate(releases, start=1):
             seen[release.id] += 1
             times = seen[release.id]
             position = f"{number:0{width}}" if self.view.ordered else None
-            name = self.context.namer.name(template, release, position=position, context=self.names_context)
-            entity = release.id if times == 1 else f"{release.id}#{times}"
-            node = release_node(space, value, release, generation, entity=entity)
-            candidates.append(Candidate(name, entity, node))
-        return Built(candidates, frozenset(seen))
+            name = stored.get(release.id) or namer.name(
+                template, release, position=position, context=self.names_context
+            )
+            yield release.id, release.mtime, name, release.id if times == 1 else f"{release.id}#{times}"
+
+    def _named(self, wanted: Filter, place: int, template: NameTemplate) -> Sequence[ShownRelease]:
+        """Returns releases with the names that the cache has of them, and makes those that it does not have."""
+        c, namer = self.context.c, self.context.namer
+        shown = list_shown_releases(c, wanted, namer.naming, place)
+        unnamed = [release_id for release_id, _, name in shown if not name]
+        if not unnamed:
+            return shown
+        made = {release.id: namer.name(template, release) for release in rosecache.list_releases(c, unnamed)}
+        return [
+            (release_id, mtime, name or made[release_id])
+            for release_id, mtime, name in shown
+            if name or release_id in made  # or it is gone by now
+        ]
 
     def lost(self, release_ids: Collection[str] | None) -> Collection[str]:
         names = {name: key for name, key in self.leading(release_ids).items() if key.entity != ALL_TRACKS}
@@ -172,53 +203,13 @@ class ReleasesDirectory(InView):
         return fetch_release_node(self.context.c, key, self.context.versions.generation)
 
 
-class AllTracksDirectory(InView):
-    """All tracks of the releases that the directory above lists."""
+def wanted_by(directory: InView) -> Filter | None:
+    """Returns what to ask the cache with for the releases under the view and value of a directory.
 
-    extensions = True
-
-    _parts: Collection[Built] = ()
-    """What is listed of each release, for other such directories to have it too."""
-
-    def build(self, generation: int) -> Built:
-        shared = self.context.shared
-        releases = {release.id: release for release in releases_of(self)}
-        keys = {release_id: self.shared_key("all_tracks", release_id, generation) for release_id in releases}
-        parts = {release_id: shared.find(key) for release_id, key in keys.items()}
-        missing = [releases[release_id] for release_id, part in parts.items() if part is None]
-        for release, tracks in rosecache.get_tracks_of_releases(self.context.c, missing) if missing else ():
-            parts[release.id] = shared.keep(keys[release.id], self._part(tracks, generation))
-        self._parts = [part for part in parts.values() if part is not None]
-        candidates = [candidate for part in self._parts for candidate in part.candidates]
-        return Built(candidates, frozenset(releases))
-
-    def _part(self, tracks: Sequence[Track], generation: int) -> Built:
-        namer = self.context.namer
-        template = namer.template(self.view.key, "all_tracks")
-        return Built(
-            [
-                Candidate(
-                    namer.name(template, track, context=self.names_context),
-                    track.id,
-                    track_node(track, generation),
-                )
-                for track in tracks
-            ]
-        )
-
-    def lost(self, release_ids: Collection[str] | None) -> Collection[str]:
-        names = self.leading(release_ids)
-        existing = self.survivors(set(names.values())) if names else ()
-        return [name for name, key in names.items() if key not in existing]
-
-    def survivors(self, keys: Collection[Key]) -> Collection[Key]:
-        if not self.view.keeps_left:
-            return ()
-        found = {track.id for track in rosecache.list_tracks(self.context.c, {key.id for key in keys})}
-        return {key for key in keys if key.id in found}
-
-    def fetch(self, key: Key) -> Node | None:
-        return fetch_file_node(self.context.c, key, self.context.versions.generation)
+    None if it cannot be said in SQL, or they have an order of their own.
+    """
+    wanted = directory.view.wanted
+    return None if wanted is None else wanted(directory.context.c, directory.key.value)
 
 
 def releases_of(directory: InView) -> list[Release]:
@@ -228,79 +219,10 @@ def releases_of(directory: InView) -> list[Release]:
         return searched(c, smart, key.value)
     if key.space in SMART_LISTS:
         return smart_releases(c, find_smart(smart, "collage", key.value))
+    if directory.view.wanted is not None:
+        return releases_that_pass(c, directory.view.wanted(c, key.value))
     assert directory.view.releases is not None
     return directory.view.releases(c, key.value)
-
-
-class ReleaseDirectory(InView):
-    """A release: its tracks, its cover, its datafile, and its other files."""
-
-    extensions = True
-
-    _built: Built | None = None
-    """What is listed, for other directories of the release to have it too."""
-
-    def build(self, generation: int) -> Built:
-        shared, key = self.context.shared, self.shared_key("track", self.key.id, generation)
-        self._built = shared.find(key) or shared.keep(key, self._build(generation))
-        return self._built
-
-    def _build(self, generation: int) -> Built:
-        c, namer = self.context.c, self.context.namer
-        with snapshot(c):  # or its files may be in another directory than itself, if it is renamed just now
-            release = rosecache.get_release(c, self.key.id)
-            if release is None:
-                raise NoEntryError(f"release {self.key.id} is gone")
-            files = rosecache.get_release_files(c, release.id)
-            tracks = rosecache.get_tracks_of_release(c, release)
-        template = namer.template(self.view.key, "track")
-        # Tracks have the first choice of names, and among other files those that programs look for.
-        candidates = [
-            Candidate(
-                namer.name(template, track, context=self.names_context),
-                f"0{track.id}",
-                track_node(track, generation),
-            )
-            for track in tracks
-        ]
-        if files.cover is not None:
-            name = f"cover{files.cover.path.suffix.lower()}"
-            candidates.append(Candidate(name, "1", file_node(release, files.cover, generation)))
-        if files.datafile is not None:
-            node = file_node(release, files.datafile, generation)
-            candidates.append(Candidate(files.datafile.path.name, "2", node))
-        followers = list(self._extra(release, tracks, files.extra, generation))
-        return Built(candidates, frozenset((release.id,)), followers)
-
-    def _extra(
-        self, release: Release, tracks: Sequence[Track], files: Sequence[File], generation: int
-    ) -> Iterator[Follower]:
-        if not self.context.settings.show_extra_files:
-            return
-        max_bytes = self.context.c.max_filename_bytes
-        beside: dict[Path, Key] = {}
-        for track in tracks:
-            beside.setdefault(track.source_path.with_suffix(""), Key(TRACK, track.id, ""))
-        for file in files:
-
-            def wanted(names: Mapping[Key, str], path: Path = file.path) -> str:
-                """Lyrics and such are called as the track beside them, so that players find them."""
-                track = beside.get(path.with_suffix(""))
-                if track is None:
-                    return kept_name(path.name, max_bytes)
-                return safe_name(Path(names[track]).stem, max_bytes=max_bytes, extension=path.suffix)
-
-            node = file_node(release, file, generation)
-            yield Follower(wanted, node.key.entity, node)
-
-
-def kept_name(name: str, max_bytes: int) -> str:
-    """Returns a source file's own name, unless it is no readable text."""
-    composed = unicodedata.normalize("NFC", name)
-    if composed.isprintable() and len(os.fsencode(composed)) <= max_bytes:
-        return composed
-    path = Path(name)
-    return safe_name(path.stem, max_bytes=max_bytes, extension=path.suffix)
 
 
 class PlaylistDirectory(InView):

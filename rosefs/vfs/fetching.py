@@ -9,25 +9,24 @@ from __future__ import annotations
 import rosecache
 from rosecache.config import Config
 from rosecache.query.rows import snapshot
+from rosecache.query.shown import release_time
 from rosefs.vfs.nodes import (
     FILE,
     MEMBER,
     TRACK,
+    DirectoryNode,
     Key,
     Node,
     file_node,
     relative_path,
-    release_node,
     track_node,
 )
 
 
 def fetch_release_node(c: Config, key: Key, generation: int) -> Node | None:
     """Returns the directory of a release, or None if the release is gone."""
-    release = rosecache.get_release(c, key.id)
-    if release is None:
-        return None
-    return release_node(key.space, key.value, release, generation, entity=key.entity)
+    mtime = release_time(c, key.id)
+    return None if mtime is None else DirectoryNode(key, key.id, mtime, generation)
 
 
 def fetch_file_node(c: Config, key: Key, generation: int) -> Node | None:

@@ -15,6 +15,7 @@ from rosecache.config import Config
 from rosecache.errors import TemplateError
 from rosecache.model import Release, Track
 from rosecache.names import distinct_name, distinct_names, safe_name
+from rosecache.naming import naming_of
 from rosecache.templates import NameTemplate, TemplateKind
 from rosefs.vfs.nodes import Key, Node
 
@@ -50,7 +51,10 @@ class Namer:
 
     Views that have the same template share its names, unless it depends on where the name is shown.
 
+    Names that the cache has of a release or track, as of most, are not made here.
+
     Attributes:
+        naming: What stored names have to be made by, so that they are the same.
         evaluations: How many templates were evaluated.
     """
 
@@ -60,7 +64,12 @@ class Namer:
         self._templates: dict[tuple[str, str], NameTemplate] = {}
         self._failing: set[NameTemplate] = set()
         self._count = 0
+        self.naming = naming_of(c)
         self.evaluations = 0
+
+    def place(self, template: NameTemplate) -> int | None:
+        """Returns where among the stored names of a thing that by a template is; None if it is not stored."""
+        return self.naming.place("release" if template.kind == "release" else "track", template.text)
 
     def template(self, view: str, kind: str) -> NameTemplate:
         """Returns the template for a view's ``release``, ``track``, ``all_tracks`` or ``playlist`` names."""

@@ -130,7 +130,10 @@ class FileNode(Node):
         path: bytes = b"",
         content: bytes | None = None,
     ) -> None:
-        super().__init__(key, release_id, mtime, generation)
+        self.key = key
+        self.release_id = release_id
+        self.mtime = mtime
+        self.generation = generation
         self.size = size
         self.path = path
         self.content = content
@@ -139,11 +142,6 @@ class FileNode(Node):
 def playlist_of(file: Key) -> Key:
     """Returns the playlist's directory that one of its files, which is no track, is in."""
     return Key(file.entity or "playlists", file.value, "")
-
-
-def release_node(view: str, value: str, release: Release, generation: int, *, entity: str = "") -> Node:
-    """Returns the directory of a release in a view; ``entity`` if it is not the first one there."""
-    return DirectoryNode(Key(view, value, entity or release.id), release.id, release.mtime, generation)
 
 
 def track_node(track: Track, generation: int, *, key: Key | None = None) -> Node:

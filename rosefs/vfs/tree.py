@@ -16,9 +16,7 @@ from rosecache.config import Config
 from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
 from rosefs.vfs.contents import (
-    AllTracksDirectory,
     PlaylistDirectory,
-    ReleaseDirectory,
     ReleasesDirectory,
     RootDirectory,
     ValuesDirectory,
@@ -39,6 +37,7 @@ from rosefs.vfs.nodes import (
     Node,
     playlist_of,
 )
+from rosefs.vfs.release_contents import AllTracksDirectory, ReleaseDirectory
 from rosefs.vfs.searching import is_typed
 from rosefs.vfs.smart_contents import ListsDirectory, SearchDirectory, SmartPlaylistDirectory, search_node
 from rosefs.vfs.views import SPACES, VIEWS

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import rosecache
 from rosecache.config import Config
 from rosecache.model import Release
+from rosecache.query.filters import NOT_LOOSE, Filter, release_filter
 from rosefs.settings import SmartKind, ViewKey
 from rosefs.vfs.nodes import SEARCH, SMART_LISTS
 
@@ -35,8 +36,9 @@ class View:
         newest_of_all: The same for the view as a whole; several where any of them counts.
         context: Under which key templates find the value of this view; empty if it has none.
         values: Lists the directories in it; None if it lists releases itself.
-        releases: Lists the releases under a value (an empty text if there are none); None for playlists, and for what
-            matchers find.
+        wanted: What to ask the cache with for the releases under a value (an empty text if there are none); None for
+            playlists, for what matchers find, and for what has an order of its own.
+        releases: Lists the latter.
         values_of: Under which values a release is shown. Nowhere for those that list members by id.
         ordered: Its members have positions.
         keeps_left: Names of what went elsewhere by a retag still work.
@@ -46,7 +48,7 @@ class View:
 
     key: ViewKey
     newest: str
-    releases: Callable[[Config, str], list[Release]] | None
+    wanted: Callable[[Config, str], Filter] | None
     values: Callable[[Config], Values] | None = None
     values_of: Callable[[Release], Iterable[str]] = _nowhere
     context: str = ""
@@ -55,14 +57,15 @@ class View:
     newest_of_all: tuple[str, ...] = OF_ANY
     of_any: bool = False
     smart: SmartKind | None = None
+    releases: Callable[[Config, str], list[Release]] | None = None
 
 
 def _no_values(_: Config) -> Values:
     return []
 
 
-def _shelved(c: Config, _: str) -> list[Release]:
-    return rosecache.list_releases(c, include_loose_tracks=False)
+def _shelved(_: Config, __: str) -> Filter:
+    return NOT_LOOSE
 
 
 def _if_shelved(release: Release) -> Iterable[str]:
@@ -85,7 +88,7 @@ _DECLARED = (
     View(
         "releases_new",
         "",
-        lambda c, _: rosecache.filter_releases(c, new=True),
+        lambda c, _: release_filter(c, new=True),
         values_of=lambda release: ("",) if release.new else (),
         keeps_left=False,
         newest_of_all=("new",),
@@ -95,7 +98,7 @@ _DECLARED = (
     View(
         "artists",
         "artist",
-        lambda c, artist: rosecache.filter_releases(c, release_artist_filter=artist),
+        lambda c, artist: release_filter(c, release_artist_filter=artist),
         values=lambda c: [(artist, False) for artist in rosecache.list_artists(c)],
         values_of=_artists_of,
         context="artist",
@@ -103,7 +106,7 @@ _DECLARED = (
     View(
         "genres",
         "genre",
-        lambda c, genre: rosecache.filter_releases(c, genre_filter=genre),
+        lambda c, genre: release_filter(c, genre_filter=genre),
         values=lambda c: [(entry.genre, entry.only_new_releases) for entry in rosecache.list_genres(c)],
         values_of=_genres_of,
         context="genre",
@@ -111,7 +114,7 @@ _DECLARED = (
     View(
         "descriptors",
         "descriptor",
-        lambda c, descriptor: rosecache.filter_releases(c, descriptor_filter=descriptor),
+        lambda c, descriptor: release_filter(c, descriptor_filter=descriptor),
         values=lambda c: [
             (entry.descriptor, entry.only_new_releases) for entry in rosecache.list_descriptors(c)
         ],
@@ -121,7 +124,7 @@ _DECLARED = (
     View(
         "labels",
         "label",
-        lambda c, label: rosecache.filter_releases(c, label_filter=label),
+        lambda c, label: release_filter(c, label_filter=label),
         values=lambda c: [(entry.label, entry.only_new_releases) for entry in rosecache.list_labels(c)],
         values_of=lambda release: release.labels,
         context="label",
@@ -129,20 +132,21 @@ _DECLARED = (
     View(
         "loose_tracks",
         "",
-        lambda c, _: rosecache.filter_releases(c, release_type_filter="loosetrack"),
+        lambda c, _: release_filter(c, release_type_filter="loosetrack"),
         newest_of_all=("loose_track",),
         values_of=lambda release: ("",) if release.releasetype == "loosetrack" else (),
     ),
     View(
         "collages",
         "collage",
-        rosecache.get_collage_releases,
+        None,
         values=lambda c: [(name, False) for name in rosecache.list_collages(c)],
         context="collage",
         newest_of_all=("collage",),
         ordered=True,
         keeps_left=False,
         smart="collage",
+        releases=rosecache.get_collage_releases,
     ),
     View(
         "playlists",
@@ -163,6 +167,9 @@ VIEWS: Mapping[str, View] = {view.key: view for view in _DECLARED}
 
 SPACES: Mapping[str, View] = {
     **VIEWS,
-    **{space: replace(VIEWS[key], of_any=True, releases=None) for space, key in SMART_LISTS.items()},
+    **{
+        space: replace(VIEWS[key], of_any=True, wanted=None, releases=None)
+        for space, key in SMART_LISTS.items()
+    },
 }
 """By the space of a directory's key the view that it is in; of what is in a smart list, with other queries."""

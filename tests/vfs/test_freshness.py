@@ -14,8 +14,8 @@ import pytest
 import rosecache
 from rosecache.config import Config
 from rosecache.database import database_path
-from rosecache.model import Release
-from rosefs.vfs import contents
+from rosecache.query import shown
+from rosefs.vfs import release_contents
 from rosefs.vfs.contents import ReleasesDirectory
 from rosefs.vfs.directories import Built
 from rosefs.vfs.freshness import INTERVAL
@@ -236,26 +236,33 @@ def test_a_change_while_a_listing_is_built_is_not_lost(c: Config, monkeypatch: p
     assert len(browser.releases("Labels/X")) == 1
 
 
-@pytest.mark.parametrize("path", [f"Releases/{{NEW}} {HASH}", f"Releases/{{NEW}} {HASH}/cover.png"])
+@pytest.mark.parametrize(
+    ("path", "module", "function"),
+    [
+        (f"Releases/{{NEW}} {HASH}", release_contents, "list_shown_files"),
+        (f"Releases/{{NEW}} {HASH}/cover.png", rosecache, "get_release_files"),
+    ],
+    ids=["release", "cover"],
+)
 def test_a_release_that_is_renamed_while_it_is_read_is_read_whole(
-    c: Config, monkeypatch: pytest.MonkeyPatch, path: str
+    c: Config, monkeypatch: pytest.MonkeyPatch, path: str, module: Any, function: str
 ) -> None:
-    release = make_release(c.music_source_dir, "one", artist="LOONA", album="Hash", date="2018", cover=True)
+    directory = make_release(c.music_source_dir, "one", artist="LOONA", album="Hash", date="2018", cover=True)
     browser = Browser(c)
     browser.update()
     inode = browser.stat(path).inode
-    read_files = rosecache.get_release_files
+    read_files = getattr(module, function)
 
-    def rename_first(c: Config, release_id: str) -> Any:
-        monkeypatch.setattr(rosecache, "get_release_files", read_files)
-        release.rename(c.music_source_dir / "two")
+    def rename_first(c: Config, release: Any) -> Any:
+        monkeypatch.setattr(module, function, read_files)
+        directory.rename(c.music_source_dir / "two")
         with ThreadPoolExecutor(1) as other:
             assert other.submit(rosecache.update_cache, c).result().changed == 1
-        return read_files(c, release_id)
+        return read_files(c, release)
 
     (c.music_source_dir / "one/note.txt").write_text("what is known is out of date")
     browser.update()
-    monkeypatch.setattr(rosecache, "get_release_files", rename_first)
+    monkeypatch.setattr(module, function, rename_first)
     assert browser.fs.getattr(inode).inode == inode
     browser.ls(path.removesuffix("/cover.png"))
     browser.clock.advance(1)
@@ -272,17 +279,21 @@ def test_what_was_read_before_a_change_is_not_shared_after_it(
     store_as("Old")
     browser = Browser(c)
     browser.stat("Labels/X/!All Tracks")
-    releases_of = contents.releases_of
+    list_tracks = shown.list_shown_tracks
 
-    def change_after_reading(directory: Any) -> list[Release]:
-        found = releases_of(directory)
-        monkeypatch.setattr(contents, "releases_of", releases_of)
+    def change() -> None:
         store_as("New")
         browser.clock.advance(1)
         browser.stat("Genres")  # another request finds the change
+
+    def change_after_reading(*arguments: Any) -> Any:
+        found = list_tracks(*arguments)
+        monkeypatch.setattr(release_contents, "list_shown_tracks", list_tracks)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(change).result()
         return found
 
-    monkeypatch.setattr(contents, "releases_of", change_after_reading)
+    monkeypatch.setattr(release_contents, "list_shown_tracks", change_after_reading)
     (before,) = browser.ls("Labels/X/!All Tracks")
     (after,) = browser.ls("Genres/G/!All Tracks")
     assert "Old" in before
