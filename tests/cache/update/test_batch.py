@@ -175,11 +175,11 @@ def test_an_error_in_the_middle_of_storing_leaves_none_of_the_batch_and_no_lock(
 ) -> None:
     original, seen = store_release, list[str]()
 
-    def failing(connection: object, row: object, known: object) -> bool:
+    def failing(connection: object, row: object, known: object, names: object) -> bool:
         seen.append(str(row))
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return original(connection, row, known)  # type: ignore[arg-type]
+        return original(connection, row, known, names)  # type: ignore[arg-type]
 
     monkeypatch.setattr("rosecache.update.release.store_release", failing)
     with pytest.raises(KeyboardInterrupt):
