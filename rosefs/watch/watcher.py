@@ -71,6 +71,8 @@ class Watcher:
         self._has_warned = False
         """Whether was said that there are none, which is found out again and again, in other words."""
         self._under_way = 0
+        self._failure: type[Exception] | None = None
+        """What updates fail with at present."""
 
     @property
     def state(self) -> WatchState:
@@ -241,7 +243,10 @@ class Watcher:
             log.info("%s", error)
             self._try_again(ripe)
         except (RosecacheError, OSError, sqlite3.Error) as error:
-            log.warning("the cache could not be brought up to date, which is tried again: %s", error)
+            # As long as it lasts, once is enough: a disk that is full has SQLite say this and that.
+            level = logging.INFO if type(error) is self._failure else logging.WARNING
+            log.log(level, "the cache could not be brought up to date, which is tried again: %s", error)
+            self._failure = type(error)
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 ripe = [replace(ripe[0], place=EVERYTHING)]  # which also repairs it
             self._try_again(ripe)
@@ -262,6 +267,7 @@ class Watcher:
         for one in outcome.unfinished:
             self._gatherer.look_again(one, now)
         report = outcome.report
+        self._failure = None
         log.info(
             "brought up to date: %d seen, %d changed, %d evicted, %d skipped",
             report.seen, report.changed, report.evicted, report.skipped,

@@ -97,7 +97,6 @@ class Use:
             shutil.rmtree(shown / any_of(chance, releases))
             return
         home = self.place.home
-        # Of each name there ever was a lock file stays, so that there are few of them.
         unused = {f"album {number}" for number in range(2 * _RELEASES)} - set(os.listdir(home.source))
         album = make_release(
             home.incoming / str(threading.get_ident()), any_of(chance, sorted(unused)), tracks=chance.randint(1, 3),

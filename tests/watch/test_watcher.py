@@ -281,7 +281,9 @@ def test_a_source_that_goes_away_is_waited_for_and_nothing_is_evicted(
 
 
 @pytest.mark.expects_log("could not be brought up to date, which is tried again")
-def test_an_update_that_fails_is_tried_again(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_that_fails_is_tried_again(
+    c: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     release = make_release(c.music_source_dir, "one", tracks=1)
     rosecache.update_cache(c)
     monkeypatch.setattr("rosefs.watch.gathering.BACKOFF", (0.05, 0.1))
@@ -298,6 +300,8 @@ def test_an_update_that_fails_is_tried_again(c: Config, monkeypatch: pytest.Monk
             await until(lambda: "Album/New" in titles(c), lambda: watcher.state)
 
     run(test)
+    told = [record for record in caplog.records if "could not be brought up to date" in record.message]
+    assert [record.levelname for record in told if record.levelno >= logging.WARNING] == ["WARNING"]
 
 
 @pytest.mark.expects_log("could not be brought up to date")
