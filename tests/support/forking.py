@@ -1,4 +1,7 @@
-"""Processes of tests that import nothing: each is forked from one that has imported what serves a library."""
+"""Processes of tests that import nothing: each is forked from one that has imported what serves a library.
+
+A script that starts one must do nothing when it is imported, as ``multiprocessing`` asks.
+"""
 
 from __future__ import annotations
 
