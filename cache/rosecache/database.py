@@ -28,6 +28,9 @@ CACHE_VERSION = 2
 """Raised when an update stores something else for the same files under the same schema."""
 
 _BUSY_SECONDS = 30
+_LOG_PAGES = 4000
+"""How long the write-ahead log gets before it is written back, which waits for the disk: 16 MB."""
+
 _UNUSED_SECONDS = 60 * 24 * 3600
 _TOUCH_SECONDS = 24 * 3600
 _PREFIX = "rosecache."
@@ -133,6 +136,7 @@ def _open_once(name: str) -> _Opened:
         "synchronous = NORMAL",
         "mmap_size = 268435456",
         "temp_store = MEMORY",
+        f"wal_autocheckpoint = {_LOG_PAGES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
     status = os.stat(name)

@@ -41,7 +41,7 @@ def datafile_name(release_id: str) -> str:
 
 def parse_datafile_name(name: bytes) -> str | None:
     """Returns the release id in a datafile's name, as canonical text; None for any other name."""
-    matched = _DATAFILE.fullmatch(name)
+    matched = _DATAFILE.fullmatch(name) if name.startswith(b".rose.") else None
     if matched is None:
         return None
     return _canonical(matched.group(1).decode("ascii"))

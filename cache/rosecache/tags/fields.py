@@ -6,6 +6,7 @@ opens no file and decides nothing about values beyond making their text safe to 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,7 @@ _FIELD_OF: Mapping[str, Mapping[str, str]] = {
 }
 
 _SEPARATOR = re.compile(r" \\\\ | / |; ?| vs\. ")
+_SHORT = 256
 _PARENTS = "\\\\PARENTS:\\\\"
 
 
@@ -137,9 +139,22 @@ def texts(values: Values, names: Sequence[str]) -> tuple[str, ...]:
     """Returns the cleaned texts of the first name that has any; an empty text counts as none."""
     for name in names:
         found = values.get(name)
-        if found and (kept := tuple(filter(None, map(clean, found)))):
+        if found and (kept := _cleaned(found)):
             return kept
     return ()
+
+
+def _cleaned(found: Sequence[str]) -> tuple[str, ...]:
+    if len(found) == 1 and len(found[0]) <= _SHORT:
+        return _clean_again(found[0])
+    return tuple(filter(None, map(clean, found)))
+
+
+@functools.lru_cache(maxsize=512)
+def _clean_again(text: str) -> tuple[str, ...]:
+    """For texts of ordinary length: the tracks of a release have mostly the same."""
+    cleaned = clean(text)
+    return (cleaned,) if cleaned else ()
 
 
 def fields_in(container: Container, values: Values) -> dict[str, tuple[str, ...]]:

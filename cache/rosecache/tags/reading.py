@@ -66,7 +66,7 @@ def read_with(path: Path, read: Callable[[Kind, BinaryIO], T]) -> T:
     """Opens an audio file and has it read. Raises what :func:`read_tags` does, and what ``read`` means to."""
     with _open(path) as file:
         try:
-            return read(kind_of(path.suffix, file), file)
+            return read(kind_of(os.path.splitext(path)[1], file), file)
         except BROKEN_FILE_ERRORS as error:
             if (failed := _failed_io(error)) is not None:
                 raise failed from error

@@ -83,8 +83,13 @@ class Claim:
     """Its tags name this release, or the cache knows it here."""
     known: bool
     """The cache knows this id under this path."""
-    linked: bool = False
-    """The file is a symbolic link, whose tags are another file's."""
+    full: bytes = b""
+    """The file's whole path."""
+
+    @property
+    def linked(self) -> bool:
+        """The file is a symbolic link, whose tags are another file's. Only of two with one id it matters."""
+        return os.path.islink(self.full)
 
 
 def settle_claims(claims: Sequence[Claim]) -> dict[bytes, str]:

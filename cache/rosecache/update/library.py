@@ -10,7 +10,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -32,7 +32,7 @@ from rosecache.update.lists import COLLAGES, PLAYLISTS, update_lists
 from rosecache.update.pool import update_releases
 from rosecache.update.refill import fill_names
 from rosecache.update.report import Problem, Progress, Report, problem, reason_of
-from rosecache.update.walk import Listing, list_files, list_release_directories, may_be_release, release_stamp
+from rosecache.update.walk import list_files, list_release_directories, may_be_release, release_stamp
 
 logger = logging.getLogger(__name__)
 
@@ -250,11 +250,13 @@ def _compare(
     """Returns the directories whose stamps differ from the cache's."""
     source = os.fsencode(c.music_source_dir)
     found = _Found()
-    newcomers: dict[str, list[tuple[int, bytes]]] = {}
+    newcomers: dict[str, list[bytes]] = {}
     for name in names:
         path = os.path.join(source, name)
+        known = stamps.get(name)
         try:
-            listing = list_files(path)
+            # What is new has no stamp to be compared with, and is looked at once more when it is locked.
+            listing = list_files(path, names_only=known is None)
         except (FileNotFoundError, NotADirectoryError):
             found.first.append(name)  # no directory any more: the update of the release finds out
             continue
@@ -262,7 +264,6 @@ def _compare(
             report.seen += 1
             report.problems.append(problem(error.filename or path, reason_of(error)))
             continue
-        known = stamps.get(name)
         if known is None and not audio_files(listing):
             continue
         report.seen += 1
@@ -270,20 +271,25 @@ def _compare(
             continue
         identifiers = datafile_names(listing)
         if known is None and identifiers:
-            newcomers.setdefault(min(identifiers), []).append((_datafile_age(listing), name))
+            newcomers.setdefault(min(identifiers), []).append(name)
         else:
             found.first.append(name)
     for claimants in newcomers.values():
-        first, *others = sorted(claimants)
-        found.first.append(first[1])
-        found.later += [name for _, name in others]
+        if len(claimants) > 1:
+            claimants.sort(key=lambda name: (_datafile_age(os.path.join(source, name)), name))
+        found.first.append(claimants[0])
+        found.later += claimants[1:]
     found.first.sort()
     return found
 
 
-def _datafile_age(listing: Listing) -> int:
-    names = datafile_names(listing).values()
-    return min(file.ctime for file in listing.files if file.path in names)
+def _datafile_age(directory: bytes) -> int:
+    """Returns the time of a directory's oldest datafile, 0 if that cannot be seen any more."""
+    with suppress(OSError):
+        listing = list_files(directory)
+        names = datafile_names(listing).values()
+        return min((file.ctime for file in listing.files if file.path in names), default=0)
+    return 0
 
 
 def _known_problems(c: Config, unchanged: Collection[bytes]) -> list[Problem]:

@@ -48,7 +48,7 @@ def kept_ids(
                     claimed,
                     at_home=tags.release_id == release_id,
                     known=stored.get(path) == claimed,
-                    linked=os.path.islink(os.path.join(request.path, path)),
+                    full=os.path.join(request.path, path),
                 )
             )
     kept = settle_claims(claims)

@@ -127,8 +127,10 @@ def _first_links(c: Config, mtime: int) -> dict[bytes, bytes]:
     return {os.path.realpath(os.path.join(source, link)): link for link in sorted(links, reverse=True)}
 
 
-def list_files(directory: bytes) -> Listing:
+def list_files(directory: bytes, *, names_only: bool = False) -> Listing:
     """Walks one release directory, given by its full path.
+
+    With ``names_only`` no file is asked for its size and times, which are zero then.
 
     Symbolic links to files count as files, those to directories below the release are not followed: they
     could lead round in a circle. A file that vanishes meanwhile was never there.
@@ -137,17 +139,18 @@ def list_files(directory: bytes) -> Listing:
         OSError: The directory, or one below it, cannot be read: its files are unknown, not gone.
     """
     files: list[FoundFile] = []
-    state = _Walk(files)
+    state = _Walk(files, names_only=names_only)
     state.walk(directory, b"", 0)
     files.sort()
     return Listing(tuple(files), state.leftovers, state.mtime)
 
 
 class _Walk:
-    __slots__ = ("files", "leftovers", "mtime")
+    __slots__ = ("files", "leftovers", "mtime", "names_only")
 
-    def __init__(self, files: list[FoundFile]) -> None:
+    def __init__(self, files: list[FoundFile], *, names_only: bool) -> None:
         self.files = files
+        self.names_only = names_only
         self.leftovers = False
         self.mtime = 0
 
@@ -173,6 +176,9 @@ class _Walk:
     def add(self, entry: os.DirEntry[bytes], prefix: bytes) -> None:
         try:
             if not entry.is_file():
+                return
+            if self.names_only:
+                self.files.append(FoundFile(prefix + entry.name, 0, 0, 0))
                 return
             status = entry.stat()
         except FileNotFoundError:
