@@ -132,6 +132,8 @@ class GhostFile(Ghost):
         with self._counting:
             if self._fd < 0:
                 self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                if self.gone:  # nobody else is going to remove it
+                    self.remove()
             self._handles += 1
 
     def close(self) -> None:
@@ -182,7 +184,14 @@ class GhostFile(Ghost):
             if path != self.path:
                 os.rename(self.path, path)
                 self.path = path
+                if self.gone:
+                    self.remove()
             return path
+
+    def remove(self) -> None:
+        """Removes its bytes, which are there for whoever has it open."""
+        with suppress(FileNotFoundError):
+            self.path.unlink()
 
     def _changed(self) -> None:
         assert isinstance(self.node, FileNode)
@@ -280,8 +289,7 @@ class Ghosts:
             if not names:
                 del self._names[ghost.directory]
             if isinstance(ghost, GhostFile):
-                with suppress(FileNotFoundError):
-                    ghost.path.unlink()
+                ghost.remove()
 
     def expire(self) -> None:
         """Lets go what nobody has used for a moment."""
@@ -304,8 +312,12 @@ class Ghosts:
     def _enter(self, ghost: Ghost) -> None:
         self.expire()
         ghost.root.used = self._clock()
+        name = unicodedata.normalize("NFC", ghost.name)
+        other = self._names.get(ghost.directory, {}).get(name)
+        if other is not None:  # of a program that writes the same name at the same time
+            self.drop(other)
         self._by_key[ghost.node.key] = ghost
-        self._names.setdefault(ghost.directory, {})[unicodedata.normalize("NFC", ghost.name)] = ghost
+        self._names.setdefault(ghost.directory, {})[name] = ghost
 
     def _root_of(self, directory: Key) -> Ghost | None:
         if directory.space != GHOSTS:

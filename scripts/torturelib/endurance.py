@@ -35,6 +35,10 @@ def _endure(task: Task, binding: str, begin: float, share: float) -> None:
             use.work(f"{task.seed} {binding} {rounds}", threads=_THREADS, times=_TIMES)
             sample = use.settle()
             rounds += 1
+            if sample.handles or sample.temporary:
+                task.fail(
+                    f"{binding}, round {rounds}: something is open, or a temporary file is left: {sample}"
+                )
             if not task.has_time(begin + share * _WARM_UP):
                 samples.append(sample)
             print(
