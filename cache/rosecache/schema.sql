@@ -34,6 +34,8 @@ CREATE TABLE releases (
     names           TEXT NOT NULL          -- what it is called by each name template, with slashes between the names
 );
 CREATE INDEX releases_by_naming ON releases (naming);
+CREATE INDEX releases_by_time ON releases (type, mtime);  -- when a view changed last is found in it alone
+CREATE INDEX new_releases_by_time ON releases (mtime) WHERE new;
 
 -- One row for a readable audio file.
 CREATE TABLE tracks (

@@ -14,14 +14,15 @@ from rosecache.names import safe_name
 from rosecache.query.filters import Filter, ids_filter
 from rosecache.query.releases import releases_that_pass
 from rosecache.query.rows import snapshot
-from rosecache.query.shown import ShownRelease, list_shown_releases
+from rosecache.query.shown import ShownRelease, find_shown_releases, list_shown_releases
 from rosecache.templates import NameTemplate
 from rosefs.rules.smart import releases_of as smart_releases
 from rosefs.settings import ViewKey
-from rosefs.vfs.directories import Built, Context, Directory
+from rosefs.vfs.building import Built
+from rosefs.vfs.directories import Context, Directory
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_release_node
-from rosefs.vfs.names import Candidate
+from rosefs.vfs.names import Candidate, unnumbered
 from rosefs.vfs.nodes import (
     ALL_TRACKS,
     MEMBER,
@@ -130,15 +131,30 @@ class ReleasesDirectory(InView):
 
     def build(self, generation: int) -> Built:
         space, value = self.key.space, self.key.value
-        # Its time is that of this directory, which the listing above has: out of date from the start.
-        everything = DirectoryNode(Key(space, value, ALL_TRACKS), "", 0, 0)
-        candidates = [Candidate(ALL_TRACKS_NAME, "", everything)]
+        candidates = [Candidate(ALL_TRACKS_NAME, "", self._everything())]
         seen: set[str] = set()
         for release_id, mtime, name, entity in self._releases():
             seen.add(release_id)
             node = DirectoryNode(Key(space, value, entity), release_id, mtime, generation)
             candidates.append(Candidate(name, entity, node))
         return Built(candidates, frozenset(seen))
+
+    def _everything(self) -> Node:
+        # Its time is that of this directory, which the listing above has: out of date from the start.
+        return DirectoryNode(Key(self.key.space, self.key.value, ALL_TRACKS), "", 0, 0)
+
+    def look_up(self, name: str, generation: int) -> Sequence[Node] | None:
+        namer, (space, value, _) = self.context.namer, self.key
+        place, wanted = namer.place(namer.template(self.view.key, "release")), wanted_by(self)
+        if place is None or wanted is None:
+            return None
+        if name == ALL_TRACKS_NAME:
+            return (self._everything(),)
+        found = find_shown_releases(self.context.c, wanted, namer.naming, place, name)
+        # Of several that want a name one gets it, and what ends with a number may be what another one got instead.
+        if found is None or len(found) > 1 or (not found and unnumbered(name) != name):
+            return None
+        return [DirectoryNode(Key(space, value, each), each, mtime, generation) for each, mtime, _ in found]
 
     def _releases(self) -> Iterator[tuple[str, int, str, str]]:
         """Yields the id, the time and the name of each release, and the entity under which it is listed."""

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Container, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from rosecache.config import Config
 from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
+from rosefs.vfs.building import Built, Shared
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.freshness import Versions
-from rosefs.vfs.names import RETIRED_SECONDS, Candidate, Follower, NameMemory, Namer, assign_names, unnumbered
+from rosefs.vfs.names import RETIRED_SECONDS, Candidate, NameMemory, Namer, assign_names, unnumbered
 from rosefs.vfs.nodes import ARRIVAL, Key, Node
+
+_MOST_SINGLE = 64
+"""How many names are looked up one by one, before listing all of them costs less."""
 
 Relisted = Callable[[Key, Collection[str], Container[str]], None]
 """Told of a directory, the names that do not lead where they did any more, and those that it lists now."""
@@ -29,40 +32,6 @@ Relisted = Callable[[Key, Collection[str], Container[str]], None]
 
 def _tell_nobody(directory: Key, lost: Collection[str], names: Container[str]) -> None:
     pass
-
-
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class Built:
-    """What a directory is going to list. ``members``: the releases that it is made from, by id."""
-
-    candidates: Sequence[Candidate]
-    members: frozenset[str] = frozenset()
-    followers: Sequence[Follower] = ()
-    complete: Callable[[Mapping[Key, str]], None] | None = None
-    """Called with the names, for nodes whose content depends on them."""
-
-
-class Shared:
-    """What several directories list alike, kept for as long as one of them has it.
-
-    A release is in a directory of its own in every view that shows it, often under many values, and holds the same
-    files in each. Safe to use from several threads at once.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._built: weakref.WeakValueDictionary[Hashable, Built] = weakref.WeakValueDictionary()
-
-    def find(self, key: Hashable) -> Built | None:
-        """Returns what is kept under a key."""
-        with self._lock:
-            return self._built.get(key)
-
-    def keep(self, key: Hashable, built: Built) -> Built:
-        """Keeps something under a key, which has to tell versions apart, and returns it."""
-        with self._lock:
-            self._built[key] = built
-        return built
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +109,9 @@ class Directory(ABC):
         self.context = context
         self._lock = threading.Lock()
         self._listing: Listing | None = None
+        # What was found by name while there is no listing, and as of which generation.
+        self._single: dict[str, Node] = {}
+        self._single_from = 0
         self._valid_from = 0
         self._dropped_at = 0.0
         self._held_until = 0.0
@@ -152,6 +124,13 @@ class Directory(ABC):
         Raises:
             NoEntryError: What the directory is about is gone.
         """
+
+    def look_up(self, name: str, generation: int) -> Sequence[Node] | None:
+        """Returns what would be listed under a name, if anything; None if that takes the whole listing to know.
+
+        Asked only as long as nothing was listed, and no name is kept for or from anything.
+        """
+        return None
 
     def survivors(self, keys: Collection[Key]) -> Collection[Key]:
         """Returns which of these, which are not listed any more, still exist: their names still work."""
@@ -181,19 +160,23 @@ class Directory(ABC):
         Not those of what arrives, which nobody remembers.
         """
         names = {name: key for name, key in self._memory.all().items() if key.space != ARRIVAL}
-        if self._listing is not None:
-            listed = self._listing.names.items()
-            names |= {
-                name: node.key
-                for name, node in listed
-                if release_ids is None or node.release_id in release_ids
-            }
-        return names
+        return names | {
+            name: node.key
+            for name, node in self._given.items()
+            if release_ids is None or node.release_id in release_ids
+        }
+
+    @property
+    def _given(self) -> Mapping[str, Node]:
+        """The names that were given out, but for those that are in the memory only."""
+        return self._single if self._listing is None else self._listing.names
 
     def names_of(self, key: Key) -> list[str]:
         """Returns the names that something has here, listed or not. Asks the cache nothing."""
         names = [name for name, owner in self._memory.all().items() if owner == key]
-        listed = None if self._listing is None else self._listing.name_of(key)
+        if self._listing is None:
+            return [*names, *(name for name, node in self._single.items() if node.key == key)]
+        listed = self._listing.name_of(key)
         return names if listed is None else [*names, listed]
 
     def lost(self, release_ids: Collection[str] | None) -> Collection[str]:
@@ -282,7 +265,7 @@ class Directory(ABC):
         generation = self.context.versions.generation
         before = self.leading(None)
         listing = self._name(self.build(generation), generation)
-        self._listing = listing
+        self._listing, self._single = listing, {}
         self.context.relisted(self.key, self._not_leading(before, listing), listing.names)
         if self.context.versions.generation != generation:
             # Something changed meanwhile. It may be in here or not: good for now, built anew next time.
@@ -291,6 +274,10 @@ class Directory(ABC):
 
     def find(self, name: str) -> Node | None:
         """Returns what a name stands for, also a retired one, and one in another form of Unicode."""
+        if self._listing is None:
+            single = self._find_single(name)
+            if single is not None:
+                return single[0] if single else None
         listing = self.entries()
         node = listing.names.get(name)
         if node is None and not name.isascii():
@@ -302,16 +289,38 @@ class Directory(ABC):
                 return listing.by_key.get(key) or self.fetch(key)
         return node
 
+    def _find_single(self, name: str) -> Sequence[Node] | None:
+        """Returns what a name stands for without listing anything; None if that cannot be told."""
+        with self._lock:
+            generation = self.context.versions.generation
+            if self._listing is not None or self._memory or len(self._single) >= _MOST_SINGLE:
+                return None
+            if not self._single:
+                self._single_from = generation
+            elif self._single_from < self._valid_from:
+                return None  # names that were given out may be others by now, and belong to what had them
+            found: Sequence[Node] | None = ()
+            for text in dict.fromkeys((name, unicodedata.normalize("NFC", name))):
+                known = self._single.get(text)
+                found = self.look_up(text, generation) if known is None else (known,)
+                if found is None or self.context.versions.generation != generation:
+                    return None
+                if found:
+                    self._single[text] = found[0]
+                    break
+            return found
+
     def bound(self, name: str) -> Key | None:
         """Returns what a name leads to that was listed here, now or up to two hours ago. Asks the cache nothing."""
         return self.bound_now(name)[0]
 
     def bound_now(self, name: str) -> tuple[Key | None, bool]:
         """Returns what :meth:`bound` does, and whether nothing has changed since that was listed."""
-        listing = self._listing
-        node = None if listing is None else listing.names.get(name)
+        listing, node = self._listing, self._given.get(name)
         key = self._memory.find(name, self.context.clock()) if node is None else node.key
-        return key, listing is not None and self.is_current(listing)
+        if listing is None:
+            return key, 0 < self._single_from >= self._valid_from
+        return key, self.is_current(listing)
 
     def find_key(self, key: Key) -> Node | None:
         """Returns what is listed under a key, or still has a retired name."""
@@ -349,7 +358,7 @@ class Directory(ABC):
         if built.complete is not None:
             built.complete({node.key: name for name, node in names.items()})
         lost = [(name, key) for name, key in bound.items() if name not in names or names[name].key != key]
-        self._memory.update(names, lost, self._dropped_at + RETIRED_SECONDS)
+        self._memory.update(names, lost, (self._dropped_at or self.context.clock()) + RETIRED_SECONDS)
         return Listing(names, built.members, generation)
 
     def _assign(
@@ -366,9 +375,9 @@ class Directory(ABC):
 
     def _still_bound(self, present: Collection[Key]) -> dict[str, Key]:
         """Returns the names listed until now, without those of what is gone for good."""
-        if self._listing is None:
+        before = self._given
+        if not before:
             return {}
-        before = self._listing.names
         absent = {node.key for node in before.values() if node.key not in present}
         existing = {*present, *self.survivors(absent)} if absent else present
         return {name: node.key for name, node in before.items() if node.key in existing}

@@ -24,8 +24,8 @@ from rosecache.query.shown import (
     list_shown_files,
     list_shown_tracks,
 )
+from rosefs.vfs.building import Built
 from rosefs.vfs.contents import InView, releases_of, wanted_by
-from rosefs.vfs.directories import Built
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_file_node
 from rosefs.vfs.names import Candidate, Follower

@@ -12,8 +12,8 @@ from rosecache.config import Config
 from rosecache.model import File, Track
 from rosecache.names import safe_name
 from rosefs.rules.smart import tracks_of
+from rosefs.vfs.building import Built
 from rosefs.vfs.contents import PlaylistDirectory, ReleasesDirectory, ValuesDirectory, newest_of_any
-from rosefs.vfs.directories import Built
 from rosefs.vfs.names import Follower
 from rosefs.vfs.nodes import SEARCH, SMART_LISTS, DirectoryNode, Key, Node
 from rosefs.vfs.searching import find_search, find_smart, is_typed

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rosecache.config import Config
 from rosefs.settings import VfsSettings
-from rosefs.vfs.directories import Built, Context, Directory
+from rosefs.vfs.building import Built
+from rosefs.vfs.directories import Context, Directory
 from rosefs.vfs.freshness import Versions
 from rosefs.vfs.names import RETIRED_SECONDS, Candidate, Namer
 from rosefs.vfs.nodes import DirectoryNode, Key, Node

@@ -12,6 +12,7 @@ import pytest
 from rosecache.config import Config, PathTemplates, TemplateSet
 from rosecache.database import connect
 from rosecache.naming import UNNAMED
+from rosefs.vfs.contents import ReleasesDirectory
 from rosefs.vfs.model import ROOT_INODE
 from tests.support.browsing import Browser, counted_queries
 from tests.support.rows import release_row, store, store_collage, store_playlist, track_row
@@ -108,8 +109,8 @@ def test_a_path_to_a_track_asks_for_the_directories_on_the_way_only(many: Config
     browser.ls()
     with counted_queries(many) as queries:
         browser.stat("Artists/Artist 1/Artist 1 - 2020. Title 01/01. Song 1.mp3")
-    # Where names are to be made, the releases are read, and then one release with its tracks.
-    assert len(queries) <= 2 + 1 + 3 + (0 if are_stored else 1 + 2)
+    # Where names are to be made, all releases are listed and read, and then one release with its tracks.
+    assert len(queries) <= 2 + 1 + 3 + (0 if are_stored else 2 + 2)
     # Ten releases of the artist, and two tracks of one of them: nobody else's names were made.
     assert browser.fs.counters().evaluations == (0 if are_stored else 10 + 2)
 
@@ -279,3 +280,44 @@ def test_many_threads_at_once(unnamed: Config) -> None:
     assert found == [expected] * 8
     # Each listing was built by one thread, while the others waited for it.
     assert browser.fs.counters().evaluations == RELEASES + 2 * RELEASES + 2 * RELEASES
+
+
+PATH = "Releases/Artist 1 - 2020. Title 01/01. Song 1.mp3"
+
+
+def lookups(c: Config, path: str) -> list[str]:
+    """Returns the queries that it takes to find a path in a new mount; none of them may fill a large listing."""
+    with counted_queries(c) as queries:
+        Browser(c).stat(path)
+    return queries
+
+
+def test_one_path_is_found_in_a_new_mount_without_listing_what_is_large(
+    many: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ReleasesDirectory, "build", None)
+    few = lookups(many, PATH)
+    store(many, *(release_row(f"another {number}", title=f"Another {number}") for number in range(100)))
+    assert len(lookups(many, PATH)) == len(few)
+    assert len(few) <= 10 + 2 + 3  # when each view changed, the release, and what it holds
+
+
+def test_a_missing_name_is_not_looked_for_among_all(many: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ReleasesDirectory, "build", None)
+    browser = Browser(many)
+    releases = browser.stat("Releases").inode
+    with counted_queries(many) as queries:
+        assert browser.absence_may_be_kept(releases)
+    assert len(queries) == 1
+
+
+def test_who_looks_up_many_names_one_by_one_has_them_listed(many: Config) -> None:
+    names = [f"Artist {number % 5} - 2020. Title {number:02}" for number in range(RELEASES)]
+    store(many, *(release_row(f"x{number}", title=f"X{number}") for number in range(RELEASES)))
+    names += [f"Artist - 2020. X{number}" for number in range(RELEASES)]
+    browser = Browser(many)
+    browser.stat("Releases")
+    with counted_queries(many) as queries:
+        for name in names:
+            browser.stat(f"Releases/{name}")
+    assert len(queries) == 64 + 1  # and then all at once

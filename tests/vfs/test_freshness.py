@@ -16,8 +16,8 @@ from rosecache.config import Config
 from rosecache.database import database_path
 from rosecache.query import shown
 from rosefs.vfs import release_contents
+from rosefs.vfs.building import Built
 from rosefs.vfs.contents import ReleasesDirectory
-from rosefs.vfs.directories import Built
 from rosefs.vfs.freshness import INTERVAL
 from tests.support.audio import PICTURE, make_release, set_tags
 from tests.support.browsing import Browser
@@ -357,6 +357,8 @@ def test_what_is_listed_already_is_cheap(library: Config) -> None:
     releases = browser.stat("Releases").inode
     assert not fs.is_cheap(releases)
     release = browser.stat(f"Releases/{HASH}").inode
+    assert not fs.is_cheap(releases)  # nothing was listed to find it
+    browser.ls("Releases")
     assert fs.is_cheap(releases)
     assert not fs.is_cheap(release)
     assert fs.is_known(release)

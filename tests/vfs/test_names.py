@@ -11,6 +11,7 @@ import pytest
 
 import rosecache
 from rosecache.config import Config, PathTemplates, TemplateSet
+from rosefs.vfs.contents import ReleasesDirectory
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.names import RETIRED_SECONDS
 from tests.support.audio import make_release, set_tags
@@ -195,6 +196,65 @@ def test_a_newcomer_takes_no_name_from_those_who_have_it(titled: Config) -> None
     browser.clock.advance(1)
     assert browser.releases("Releases") == ["Same [3]", "Same", "Same [2]"]
     assert Browser(titled).releases("Releases") == ["Same", "Same [2]", "Same [3]"]
+
+
+def test_a_name_that_is_found_without_a_listing_is_what_the_listing_says(titled: Config) -> None:
+    titles = (
+        "Live",
+        "Live",
+        "Live [2]",
+        "Über: 1",
+        "!All Tracks",
+        "Studio [2]",
+        "[2]",
+        "x" * 255,
+        "x" * 255,
+        "",
+    )
+    store(titled, *(release_row(f"id {number}", title=title) for number, title in enumerate(titles)))
+    shown = {entry.name.decode(): entry.attributes for entry in Browser(titled).entries("Releases")}
+    assert len(shown) == 1 + len(titles)
+    for name, attributes in shown.items():
+        assert Browser(titled).stat(f"Releases/{name}").inode == attributes.inode
+        decomposed = unicodedata.normalize("NFD", name)
+        assert Browser(titled).stat(f"Releases/{decomposed}").inode == attributes.inode
+    for name in ("Live [4]", "Studio", "live", "[3]", "x" * 254, "Über_ 1 [2]", "Unknown Release [2]"):
+        assert name not in shown
+        assert not Browser(titled).exists(f"Releases/{name}")
+
+
+@pytest.mark.expects_log("names are those of the source")
+def test_a_name_that_a_template_could_not_make_is_found(c: Config) -> None:
+    # A template that fails for a release stores no name of it.
+    default = TemplateSet(release="{{ edition + releasetitle }}")
+    c = msgspec.structs.replace(c, path_templates=msgspec.structs.replace(c.path_templates, default=default))
+    store(
+        c, release_row("a", title="A", edition="First "), release_row("b", title="B", directory=b"source b")
+    )
+    assert id_of(Browser(c), "Releases/First A") == "a"
+    assert id_of(Browser(c), "Releases/source b") == "b"
+
+
+def test_a_name_that_was_found_without_a_listing_is_bound(
+    titled: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(titled, release_row("aaa", title="Live"), release_row("ccc", title="Live"))
+    store(titled, release_row("bbb", title="Studio"))
+    browser = Browser(titled)
+    with monkeypatch.context() as patch:
+        patch.setattr(ReleasesDirectory, "build", None)
+        assert id_of(browser, "Releases/Studio") == "bbb"
+        assert not browser.exists("Releases/Later")
+        assert browser.absence_may_be_kept(browser.stat("Releases").inode)
+    store(titled, release_row("bbb", title="Later"), release_row("aaa", title="Studio"))
+    browser.clock.advance(1)
+    assert id_of(browser, "Releases/Later") == "bbb"
+    assert id_of(browser, "Releases/Studio") == "bbb"
+    assert browser.releases("Releases") == ["Studio [2]", "Later", "Live"]
+    browser.clock.advance(RETIRED_SECONDS)
+    store(titled, release_row("ddd", title="Another"))
+    browser.clock.advance(1)
+    assert id_of(browser, "Releases/Studio") == "aaa"
 
 
 def test_members_of_a_playlist_that_moved_up_are_found_by_their_old_numbers(library: Config) -> None:

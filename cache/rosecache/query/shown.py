@@ -48,10 +48,16 @@ class ReleaseHead(NamedTuple):
 
 _RELEASES = "SELECT r.id, r.mtime, r.naming, r.names FROM releases AS r"
 _LISTED = f"{_RELEASES} WHERE {{condition}} ORDER BY r.directory"
-_NAMED = (
-    f"{_RELEASES} WHERE r.key IN (SELECT release_key FROM release_names WHERE hash = :hash) AND {{condition}}"
+# With a row in any case, which says between which numbers all names are, and whether some could not be made.
+_NAMED = """
+SELECT least, most, unmade, r.id, r.mtime, r.naming, r.names
+FROM (
+  SELECT (SELECT min(naming) FROM releases) AS least, (SELECT max(naming) FROM releases) AS most,
+    EXISTS (SELECT 1 FROM release_names WHERE hash = :empty) AS unmade
 )
-_NUMBERS = "SELECT (SELECT min(naming) FROM releases), (SELECT max(naming) FROM releases)"
+LEFT JOIN releases AS r
+ON r.key IN (SELECT release_key FROM release_names WHERE hash = :hash) AND {condition}
+"""
 
 _HEADS = "SELECT r.key, r.id, r.naming, r.directory FROM releases AS r"
 _HEADS_LISTED = f"{_HEADS} WHERE {{condition}} ORDER BY r.directory"
@@ -80,16 +86,18 @@ def find_shown_releases(
 ) -> list[ShownRelease] | None:
     """Returns the releases that pass a filter and have a name, before a directory makes equal ones distinct.
 
-    None if that cannot be told, since there are releases whose names were made by something else. Costs the same in a
-    library of any size.
+    None if that cannot be told, since there are releases whose names were made by something else, or could not be made.
+    Costs the same in a library of any size.
     """
-    # First, since what is stored meanwhile has these names by now, or its change is seen later.
-    if set(_fetch(c, _NUMBERS, {})[0]) - {naming.number, None}:
-        return None
-    values = {**wanted.values, "hash": hash_name(name)}
+    values = {**wanted.values, "hash": hash_name(name), "empty": hash_name("")}
     rows = _fetch(c, _NAMED.format(condition=wanted.condition), values)
-    found = _releases(rows, naming, place)
-    return None if any(not each[2] for each in found) else [each for each in found if each[2] == name]
+    if not rows:
+        return []  # as the value of the filter can be in no row
+    least, most, unmade = rows[0][:3]
+    if unmade or {least, most} - {naming.number, None}:
+        return None
+    found = _releases([row[3:] for row in rows if row[3] is not None], naming, place)
+    return [each for each in found if each[2] == name]
 
 
 def list_release_heads(c: Config, wanted: Filter) -> list[ReleaseHead]:
