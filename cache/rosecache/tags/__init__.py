@@ -7,7 +7,7 @@ from rosecache.tags.changes import UNCHANGED, TagChanges, Unchanged, changes_bet
 from rosecache.tags.containers import AUDIO_EXTENSIONS, is_audio
 from rosecache.tags.journal import recover
 from rosecache.tags.plans import IdWrite
-from rosecache.tags.reading import read_ids, read_tags
+from rosecache.tags.reading import Reading, read_file, read_ids, read_tags
 from rosecache.tags.rewrite import NewVersion
 from rosecache.tags.safe_write import write_ids
 from rosecache.tags.values import AudioTags
@@ -21,12 +21,14 @@ __all__ = [
     "AudioTags",
     "IdWrite",
     "NewVersion",
+    "Reading",
     "TagChanges",
     "Unchanged",
     "changes_between",
     "format_artist_field",
     "is_audio",
     "parse_artist_field",
+    "read_file",
     "read_ids",
     "read_tags",
     "recover",

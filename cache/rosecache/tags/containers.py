@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from rosecache.tags import flac_writing, id3, id3_writing, mp4, mp4_writing, ogg_writing, vorbis
+from rosecache.tags import flac_writing, id3, id3_writing, mp4, mp4_writing, ogg_writing, plain_checks, vorbis
 from rosecache.tags.fields import Texts
 from rosecache.tags.patches import Patch
+from rosecache.tags.plain_checks import Check
 from rosecache.tags.sparing import sparing
 from rosecache.tags.values import RawTags
 
@@ -28,14 +29,26 @@ class Kind:
     """Takes the file and names in capitals; returns what the tags hold under all other names, to be compared."""
     plan: Callable[[BinaryIO, Texts], list[Patch]]
     """Takes the file and what to write; returns the patches, none if nothing changes. Raises PlanError."""
+    is_plainly_right: Check
+    """Says of one patch that puts ids in whether it does so and nothing else, if that can be told by its bytes."""
 
 
-MP3 = Kind("MP3", sparing(id3.read), id3.others, id3_writing.plan)
-MP4 = Kind("MP4", sparing(mp4.read), mp4.others, mp4_writing.plan)
-FLAC = Kind("FLAC", sparing(vorbis.read_flac), vorbis.others, flac_writing.plan)
-OGG_VORBIS = Kind("Ogg Vorbis", sparing(vorbis.read_ogg_vorbis), vorbis.others, ogg_writing.plan_vorbis)
-OGG_OPUS = Kind("Ogg Opus", sparing(vorbis.read_ogg_opus), vorbis.others, ogg_writing.plan_opus)
-OGG_FLAC = Kind("Ogg FLAC", sparing(vorbis.read_ogg_flac), vorbis.others, ogg_writing.plan_flac)
+MP3 = Kind("MP3", sparing(id3.read), id3.others, id3_writing.plan, plain_checks.id3)
+MP4 = Kind("MP4", sparing(mp4.read), mp4.others, mp4_writing.plan, plain_checks.mp4)
+FLAC = Kind("FLAC", sparing(vorbis.read_flac), vorbis.others, flac_writing.plan, plain_checks.flac)
+OGG_VORBIS = Kind(
+    "Ogg Vorbis",
+    sparing(vorbis.read_ogg_vorbis),
+    vorbis.others,
+    ogg_writing.plan_vorbis,
+    plain_checks.ogg_vorbis,
+)
+OGG_OPUS = Kind(
+    "Ogg Opus", sparing(vorbis.read_ogg_opus), vorbis.others, ogg_writing.plan_opus, plain_checks.ogg_opus
+)
+OGG_FLAC = Kind(
+    "Ogg FLAC", sparing(vorbis.read_ogg_flac), vorbis.others, ogg_writing.plan_flac, plain_checks.never
+)
 
 BY_SUFFIX: Mapping[str, tuple[Kind, ...]] = {
     ".mp3": (MP3,),

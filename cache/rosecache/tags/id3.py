@@ -17,7 +17,11 @@ from rosecache.tags.fields import FIELDS
 from rosecache.tags.id3_limits import TextTags, WholeTags
 from rosecache.tags.values import RawTags, length_of
 
-_TEXT_FRAMES = {name for names in FIELDS.values() for name in names.id3 if ":" not in name} | {"TDAT"}
+TEXT_FRAMES = frozenset(
+    {name for names in FIELDS.values() for name in names.id3 if ":" not in name} | {"TDAT"}
+)
+"""The frames that :func:`read` returns, besides those that have a description or people."""
+
 _YEAR = re.compile(r"\s*\d{4}\s*")
 _DAY_MONTH = re.compile(r"\s*(\d\d)(\d\d)\s*")
 
@@ -42,7 +46,7 @@ def read(file: BinaryIO) -> RawTags:
             values.setdefault(f"TXXX:{frame.desc.upper()}", []).extend(map(str, frame.text))
         elif name == "TCON":
             values[name] = list(frame.genres)
-        elif name in _TEXT_FRAMES:
+        elif name in TEXT_FRAMES:
             values[name] = list(map(str, frame.text))
         elif name in ("TIPL", "IPLS"):
             for role, person in frame.people:

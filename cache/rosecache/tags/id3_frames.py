@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from mutagen.id3 import Frames_2_2
 
+from rosecache.tags.patches import is_blank
+
 FRAME_ID = {2: re.compile(rb"[A-Z][A-Z0-9]{2}"), 3: re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9\0 ]")}
 FRAME_ID[4] = FRAME_ID[3]
 
@@ -74,11 +76,14 @@ def frames_of(version: int, plain: bytes, start: int) -> tuple[Sequence[Frame], 
     They end at the padding, or at what cannot be a frame.
     """
     if version == 4:
+        found = _walk(version, plain, start, 7)
+        if is_blank(plain[found[1] :]) and all(frame.end - frame.start < 128 for frame in found[0]):
+            return found
         # Some taggers write plain numbers where version 2.4 wants sizes of seven bits per byte. A plain number
         # that is none can leap over frames into the padding: whoever finds more of them is right.
         return max(
-            (_walk(version, plain, start, 7), _walk(version, plain, start, 8)),
-            key=lambda walked: (not any(plain[walked[1] :]), len(walked[0])),
+            (found, _walk(version, plain, start, 8)),
+            key=lambda walked: (is_blank(plain[walked[1] :]), len(walked[0])),
         )
     return _walk(version, plain, start, 8)
 
@@ -131,7 +136,9 @@ def without_people(version: int, bits: int, frame: Frame, raw: bytes, roles: Set
 
 def roles_of(name: str, keys: Set[str]) -> Set[str]:
     """Returns the roles that go from frames of involved people of a name, if some keys of the table go."""
-    return {key.partition(":")[2] for key in keys if key.startswith(f"{name}:") and name in _PEOPLE}
+    if name not in _PEOPLE:
+        return frozenset()
+    return {key.partition(":")[2] for key in keys if key.startswith(f"{name}:")}
 
 
 def exists_in(version: int, key: str) -> bool:
@@ -148,9 +155,11 @@ def _walk(version: int, plain: bytes, start: int, bits: int) -> tuple[list[Frame
         if not FRAME_ID[version].fullmatch(frame_id):
             break
         size_bytes = plain[at + id_size : at + 2 * id_size]
-        if bits == 7 and any(byte & 0x80 for byte in size_bytes):
+        if bits == 7 and max(size_bytes) > 0x7F:
             break
-        size = sum(byte << (bits * power) for power, byte in enumerate(reversed(size_bytes)))
+        size = int.from_bytes(size_bytes, "big")
+        if bits == 7:
+            size = (size >> 3 & 0xFE00000) | (size >> 2 & 0x1FC000) | (size >> 1 & 0x3F80) | (size & 0x7F)
         end = at + header_size + size
         if end > len(plain):
             break

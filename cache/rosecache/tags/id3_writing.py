@@ -23,7 +23,7 @@ from rosecache.tags.id3_frames import (
     text_frame,
     without_people,
 )
-from rosecache.tags.patches import BLOCK, Patch, PlanError, read_at
+from rosecache.tags.patches import BLOCK, Patch, PlanError, is_blank, read_at
 
 _HEADER = 10
 _LARGEST = 2**28 - 1
@@ -119,7 +119,7 @@ def _in_version(version: int, texts: Texts) -> Texts:
 def _fitted(header: bytes, body: bytes, kept: bytearray, rest: bytes, padding_at: int | None) -> list[Patch]:
     """Puts the new content into the old body if it fits there, else into a longer one."""
     has_footer = header[3] == 4 and bool(header[5] & _FOOTER)
-    if any(rest):
+    if not is_blank(rest):
         # Not padding: something that nobody can name, so it stays, behind the frames as it was.
         kept += rest
     elif len(kept) <= len(body) and not has_footer:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from rosecache.tags.comments import with_texts
 from rosecache.tags.fields import Texts
-from rosecache.tags.patches import BLOCK, Patch, PlanError, read_at, size_of
+from rosecache.tags.patches import BLOCK, Patch, PlanError, is_blank, read_at, size_of
 
 _HEADER = struct.Struct("<4sBBqIIIB")
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
@@ -60,7 +60,7 @@ def plan_vorbis(file: BinaryIO, texts: Texts) -> list[Patch]:
         _expect(packet, b"\x03vorbis")
         new, trailing = with_texts(packet[7:], texts)
         # A framing bit ends the comments; what follows is nobody's unless it is all zero.
-        return b"\x03vorbis" + new + trailing[:1], trailing[1:], not any(trailing[1:])
+        return b"\x03vorbis" + new + trailing[:1], trailing[1:], is_blank(trailing[1:])
 
     return _plan(file, b"\x01vorbis", edit)
 
@@ -179,7 +179,7 @@ def _paginated(old: Sequence[_Page], lacing: bytes, content: bytes) -> list[byte
         header = _HEADER.pack(
             b"OggS", 0, flags, granule, model.serial, (old[0].number + index) % 2**32, 0, count
         )
-        pages.append(_with_checksum(header + own + content[at : at + size]))
+        pages.append(with_checksum(header + own + content[at : at + size]))
         segment, at = segment + count, at + size
     return pages
 
@@ -196,7 +196,7 @@ def _renumbered(file: BinaryIO, after: _Page, added: int) -> Iterator[Patch]:
         number = struct.pack("<I", (page.number + added) % 2**32)
         data = bytearray(read_at(file, page.offset, page.size))
         data[18:22] = number
-        yield Patch(page.offset + 18, 8, _with_checksum(bytes(data))[18:26])
+        yield Patch(page.offset + 18, 8, with_checksum(bytes(data))[18:26])
         after = page
     _expect_no_pages(file, at + 4)
 
@@ -236,8 +236,8 @@ def _stream(file: BinaryIO, pages: Iterator[_Page], magic: bytes) -> int:
     raise PlanError("the stream was not found")
 
 
-def _with_checksum(page: bytes) -> bytes:
-    """Returns the page with its checksum: zlib's CRC, but of bits in the other order, not inverted."""
+def with_checksum(page: bytes) -> bytes:
+    """Returns a page with its checksum: zlib's CRC, but of bits in the other order, not inverted."""
     blank = page[:22] + bytes(4) + page[26:]
     mirrored = ~zlib.crc32(blank.translate(_REVERSED_BITS), 0xFFFFFFFF) & 0xFFFFFFFF
     checksum = mirrored.to_bytes(4, "big").translate(_REVERSED_BITS)

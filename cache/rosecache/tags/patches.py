@@ -53,6 +53,11 @@ def read_at(file: BinaryIO, offset: int, size: int) -> bytes:
     return data
 
 
+def is_blank(data: bytes) -> bool:
+    """Says whether bytes are all zero, as padding is."""
+    return not data.strip(b"\0")
+
+
 def size_of(file: BinaryIO) -> int:
     """Returns the size of an open file."""
     return file.seek(0, 2)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from rosecache.errors import TagWriteError
 from rosecache.tags.containers import Kind, kind_of
 from rosecache.tags.fields import FIELDS, Container, Texts
-from rosecache.tags.patches import Patch, PlanError, is_in_place, without_sameness
-from rosecache.tags.reading import BROKEN_FILE_ERRORS
+from rosecache.tags.patches import Patch, PlanError, is_in_place, read_at, without_sameness
+from rosecache.tags.reading import BROKEN_FILE_ERRORS, Reading, identity_of
 from rosecache.tags.values import RawTags, ids_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class IdWrite:
     """Canonical UUID text."""
     release_id: str
     """Canonical UUID text."""
+    reading: Reading | None = None
+    """What the file said when it was read, which need not be done again if it is still the same file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def open_audio(path: Path, flags: int) -> int:
 
 def expect_unchanged(plan: Plan, status: os.stat_result) -> None:
     """Raises TagWriteError if a file is not the one that a plan was made of."""
-    if _identity(plan.status) != _identity(status):
+    if identity_of(plan.status) != identity_of(status):
         raise TagWriteError(plan.path, "another program has changed it meanwhile")
 
 
@@ -130,21 +132,19 @@ def _others(request: Request, kind: Kind, file: BinaryIO) -> Mapping[str, str]:
     return kind.others(file, {name.upper() for name in request.texts})
 
 
-def is_inside(release_dir: Path, path: Path) -> bool:
-    """Says whether a file is in a release's directory by its name, and does not leave it through links."""
+def is_inside(release_dir: Path, directory: Path) -> bool:
+    """Says whether a directory is a release's, or in it by its name without leaving it through links."""
     real = os.path.realpath(release_dir)
-    real_parent = os.path.realpath(path.parent)
-    return path.is_relative_to(release_dir) and os.path.commonpath((real, real_parent)) == real
+    real_directory = os.path.realpath(directory)
+    return directory.is_relative_to(release_dir) and os.path.commonpath((real, real_directory)) == real
 
 
-def plan_ids(release_dir: Path, write: IdWrite) -> Plan:
-    """Reads a file and plans how to put the ids into it.
+def plan_ids(write: IdWrite) -> Plan:
+    """Reads a file, if it has not been read, and plans how to put the ids into it.
 
     Raises:
         TagWriteError: The file must not be written, or cannot be.
     """
-    if not is_inside(release_dir, write.path):
-        raise TagWriteError(write.path, "it lies outside the release's directory")
 
     def problem(new: RawTags) -> str | None:
         wanted = (write.track_id, write.release_id)
@@ -153,7 +153,7 @@ def plan_ids(release_dir: Path, write: IdWrite) -> Plan:
     def request(raw: RawTags) -> Request:
         return Request(_id_texts(raw.container, write), problem, is_edit=False)
 
-    return plan_write(write.path, request)
+    return plan_write(write.path, request, write.reading)
 
 
 def _id_texts(container: Container, write: IdWrite) -> Texts:
@@ -161,12 +161,13 @@ def _id_texts(container: Container, write: IdWrite) -> Texts:
     return {FIELDS[field].of(container)[0]: text for field, text in ids.items()}
 
 
-def plan_write(path: Path, request_for: Callable[[RawTags], Request]) -> Plan:
+def plan_write(path: Path, request_for: Callable[[RawTags], Request], reading: Reading | None = None) -> Plan:
     """Reads a file and plans how to do what is asked for.
 
     Args:
         path: The file, absolute.
         request_for: Says what is asked for, given what the file says. Raises ValueError if it cannot be done.
+        reading: What it said when it was read, if it was.
 
     Raises:
         TagWriteError: The file must not be written, or cannot be.
@@ -188,7 +189,7 @@ def plan_write(path: Path, request_for: Callable[[RawTags], Request]) -> Plan:
         if is_open_for_writing(fd):
             raise TagWriteError(path, BEING_WRITTEN)
         try:
-            return _planned(path, file, status, request_for)
+            return _planned(path, file, status, request_for, reading)
         except OSError as error:
             raise failure(path, error) from error
         except _REFUSALS as error:
@@ -196,19 +197,45 @@ def plan_write(path: Path, request_for: Callable[[RawTags], Request]) -> Plan:
 
 
 def _planned(
-    path: Path, file: BinaryIO, status: os.stat_result, request_for: Callable[[RawTags], Request]
+    path: Path,
+    file: BinaryIO,
+    status: os.stat_result,
+    request_for: Callable[[RawTags], Request],
+    reading: Reading | None,
 ) -> Plan:
     kind = kind_of(path.suffix, file)
-    raw = kind.read(file)
+    is_known = reading is not None and reading.identity == identity_of(status)
+    raw = reading.raw if reading is not None and is_known else kind.read(file)
     request = request_for(raw)
-    patches = without_sameness(file, kind.plan(file, request.texts))
+    proposed = kind.plan(file, request.texts)
+    patches = without_sameness(file, proposed)
     plan = Plan(path, request, raw, _others(request, kind, file), status, patches)
     if not patches and (reason := request.problem(raw)) is not None:
         raise TagWriteError(path, reason)
-    if patches and plan.is_in_place:
+    if patches and plan.is_in_place and not _is_plainly_right(plan, kind, file, proposed):
         preview = io.BufferedReader(_Preview(file.fileno(), status.st_size, patches))
         expect_as_planned(plan, kind, preview)
     return plan
+
+
+def _is_plainly_right(plan: Plan, kind: Kind, file: BinaryIO, proposed: Sequence[Patch]) -> bool:
+    """Tells whether a plan that moves no byte does what was asked for and nothing else, if that is easily told.
+
+    Args:
+        plan: It.
+        kind: Of the file.
+        file: The file.
+        proposed: The patches before they were cut down: each is of a whole structure.
+    """
+    (patch, *more), texts = plan.patches, plan.request.texts
+    ids = {name: text for name, text in texts.items() if text is not None}
+    if more or ids != texts or not plan.raw.values:
+        return False
+    whole = next(each for each in proposed if each.offset <= patch.offset and patch.end <= each.end)
+    old = read_at(file, whole.offset, whole.length)
+    start = patch.offset - whole.offset
+    new = old[:start] + patch.data + old[start + patch.length :]
+    return kind.is_plainly_right(old, new, ids, plan.raw)
 
 
 def is_open_for_writing(fd: int) -> bool:
@@ -262,7 +289,3 @@ class _Preview(io.RawIOBase):
                 view[start - self._at : stop - self._at] = new
         self._at += count
         return count
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -13,6 +13,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -50,6 +51,34 @@ def read_tags(path: Path) -> AudioTags:
         OSError: The file cannot be opened or read.
     """
     return tags_of(read_raw(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an audio file said, and which file that was."""
+
+    raw: RawTags
+    identity: tuple[int, ...]
+
+    @property
+    def tags(self) -> AudioTags:
+        """What the tags say by the rules of fields."""
+        return tags_of(self.raw)
+
+
+def identity_of(status: os.stat_result) -> tuple[int, ...]:
+    """Returns what tells whether a file is still the same one, with the same content."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def read_file(path: Path) -> Reading:
+    """Reads all tags of an audio file, for somebody who may have to write to it. Raises what :func:`read_tags` does."""
+
+    def read(kind: Kind, file: BinaryIO) -> Reading:
+        identity = identity_of(os.fstat(file.fileno()))
+        return Reading(kind.read(file), identity)
+
+    return read_with(path, read)
 
 
 def read_ids(path: Path) -> tuple[str | None, str | None]:

@@ -21,7 +21,7 @@ from rosecache.tags.journal import (
     write_journal,
     write_spans,
 )
-from rosecache.tags.plans import IdWrite, Plan, expect_unchanged, failure, open_audio, plan_ids
+from rosecache.tags.plans import IdWrite, Plan, expect_unchanged, failure, is_inside, open_audio, plan_ids
 from rosecache.tags.rewrite import rewrite
 
 _AT_ONCE = 100
@@ -41,11 +41,17 @@ def write_ids(release_dir: Path, writes: Sequence[IdWrite]) -> list[TagWriteErro
         The files that could not be written, with the reason. They are as they were.
     """
     problems: list[TagWriteError] = []
+    inside = {
+        directory: is_inside(release_dir, directory) for directory in {write.path.parent for write in writes}
+    }
     for start in range(0, len(writes), _AT_ONCE):
         plans = []
         for write in writes[start : start + _AT_ONCE]:
+            if not inside[write.path.parent]:
+                problems.append(TagWriteError(write.path, "it lies outside the release's directory"))
+                continue
             try:
-                plans.append(plan_ids(release_dir, write))
+                plans.append(plan_ids(write))
             except TagWriteError as error:
                 problems.append(error)
         due = [plan for plan in plans if plan.patches]

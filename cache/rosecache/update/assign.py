@@ -295,7 +295,9 @@ def _write_tags(
         if path not in fresh and path in in_writing:
             assigned.complete = False  # it came with an id, so it can be shown; its release id can wait
         else:
-            writes[path] = IdWrite(_full(request, path), identifier, assigned.release_id)
+            writes[path] = IdWrite(
+                _full(request, path), identifier, assigned.release_id, request.content.readings.get(path)
+            )
     if not writes:
         return
     failures = {

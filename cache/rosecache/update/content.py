@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rosecache.config import Config
 from rosecache.errors import UnreadableAudioError
-from rosecache.tags import AudioTags, is_audio, read_tags
+from rosecache.tags import AudioTags, Reading, is_audio, read_file
 from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.rows import ReleaseRow, ReleaseTags, TrackRow, credits_of, release_tags_of
 from rosecache.update.walk import FoundFile, Listing
@@ -23,6 +23,8 @@ class Content:
     """Unchanged since the cache stored them, or unreadable just now: what the cache holds of them."""
     read: dict[bytes, AudioTags] = field(default_factory=dict)
     """New or changed files."""
+    readings: dict[bytes, Reading] = field(default_factory=dict)
+    """The same, as they were read: for who has to write to them."""
     broken: dict[bytes, str] = field(default_factory=dict)
     """Files that are no readable audio, and why."""
     problems: list[Problem] = field(default_factory=list)
@@ -104,7 +106,8 @@ def is_unchanged(file: FoundFile, track: TrackRow) -> bool:
 def _read(content: Content, directory: bytes, path: bytes, stored: Mapping[bytes, TrackRow]) -> None:
     full = Path(os.fsdecode(os.path.join(directory, path)))
     try:
-        content.read[path] = read_tags(full)
+        content.readings[path] = reading = read_file(full)
+        content.read[path] = reading.tags
     except FileNotFoundError:
         return  # it went between the walk and now; its directory has another stamp next time
     except UnreadableAudioError as error:
