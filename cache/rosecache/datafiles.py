@@ -6,6 +6,7 @@ is replaced whole: written beside itself, flushed, renamed. Nothing here takes l
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from rosecache.errors import InvalidDatafileError
+from rosecache.flushing import Flushing, flushed
 from rosecache.temporary import TEMPORARY_PREFIX, claim, make_temporary
 from rosecache.tomltext import parse_toml
 
@@ -55,6 +57,11 @@ def _canonical(text: str) -> str | None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
+    """Replaces a file at once. See :func:`writing_atomically`."""
+    flushed(writing_atomically(path, content))
+
+
+def writing_atomically(path: Path, content: bytes) -> Flushing[None]:
     """Replaces a file whole: after a crash there is the old one or the new one.
 
     Owner and mode of a file that is replaced are kept. Of a symbolic link the file that it leads to is replaced.
@@ -71,7 +78,9 @@ def write_atomically(path: Path, content: bytes) -> None:
                 os.fchmod(descriptor, old.st_mode & 0o7777)
             file.write(content)
             file.flush()
-            os.fsync(descriptor)
+            errors = yield (descriptor,)
+            if descriptor in errors:
+                raise errors[descriptor]
             os.rename(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -124,6 +133,11 @@ def read_release_datafile(path: Path) -> ReleaseDatafile:
 
 
 def write_release_datafile(path: Path, values: ReleaseDatafile) -> None:
+    """Writes a datafile at once. See :func:`writing_release_datafile`."""
+    flushed(writing_release_datafile(path, values))
+
+
+def writing_release_datafile(path: Path, values: ReleaseDatafile) -> Flushing[None]:
     """Sets a datafile's keys to those values that are not None; makes the file if there is none.
 
     Of the table of tracks exactly the given ids are left. Everything else in the file stays. Raises as
@@ -147,7 +161,7 @@ def write_release_datafile(path: Path, values: ReleaseDatafile) -> None:
                 table[name] = identifier
 
     text = read_text(path) if path.exists() else ""
-    write_atomically(path, edited(path, text, edit).encode())
+    yield from writing_atomically(path, edited(path, text, edit).encode())
 
 
 def expect_no_link(path: Path) -> None:
@@ -223,11 +237,13 @@ def edited(path: Path, text: str, edit: Callable[[Any], None]) -> str:
 
     Raises InvalidDatafileError where the text cannot be edited without harm.
     """
-    import tomlkit  # slow to import, and most updates write no TOML
-    from tomlkit.exceptions import TOMLKitError
-
     expected = _parse(path, text)
     edit(expected)
+    if not text and (simple := _simple_text(path, expected)) is not None:
+        return simple
+    import tomlkit  # slow to import, and most updates edit no TOML
+    from tomlkit.exceptions import TOMLKitError
+
     # What ends its lines as Windows does goes on doing so, the new lines too.
     ending = "\r\n" if "\r\n" in text and "\n" not in text.replace("\r\n", "") else "\n"
     try:
@@ -241,6 +257,14 @@ def edited(path: Path, text: str, edit: Callable[[Any], None]) -> str:
     if _parse(path, edited) != expected:
         raise InvalidDatafileError(path, "cannot be edited without changing what else it says")
     return edited
+
+
+def _simple_text(path: Path, values: Mapping[str, Any]) -> str | None:
+    """Returns the TOML of values if these are texts, true and false; None if they are not."""
+    if not all(isinstance(value, bool | str) for value in values.values()):
+        return None
+    text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
+    return text if _parse(path, text) == values else None
 
 
 def read_text(path: Path, *, most: int = _MOST_BYTES) -> str:

@@ -9,7 +9,7 @@ from rosecache.tags.journal import recover
 from rosecache.tags.plans import IdWrite
 from rosecache.tags.reading import Reading, read_file, read_ids, read_tags
 from rosecache.tags.rewrite import NewVersion
-from rosecache.tags.safe_write import write_ids
+from rosecache.tags.safe_write import write_ids, writing_ids
 from rosecache.tags.values import AudioTags
 from rosecache.tags.writing import tagged_version, write_tags
 from rosecache.temporary import TEMPORARY_PREFIX
@@ -35,4 +35,5 @@ __all__ = [
     "tagged_version",
     "write_ids",
     "write_tags",
+    "writing_ids",
 ]

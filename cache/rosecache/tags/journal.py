@@ -10,7 +10,6 @@ checksum is wrong was still being written, so nothing had been overwritten yet.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
@@ -19,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from rosecache.errors import FileProblemError
+from rosecache.flushing import Flushing, flush
 from rosecache.tags.patches import Patch
 from rosecache.temporary import SPOOL_PREFIX, TEMPORARY_PREFIX, claim
 
@@ -60,18 +60,28 @@ def entry_of(release_dir: Path, path: Path, status: os.stat_result, fd: int, pat
     )
 
 
-def write_journal(path: Path, entries: list[Entry]) -> int:
+def writing_journal(path: Path, directory: int, entries: list[Entry]) -> Flushing[int]:
     """Writes a journal so that it outlives a crash, and returns its descriptor, which holds a lock.
 
-    The lock tells :func:`recover` of other processes that this one is alive. Raises OSError.
+    The lock tells :func:`recover` of other processes that this one is alive.
+
+    Args:
+        path: Of the journal.
+        directory: A descriptor of the directory that it is in.
+        entries: What it says.
+
+    Raises:
+        OSError: It cannot be written, and is not there.
     """
     body = msgspec.msgpack.encode(entries)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         claim(fd)
         write_all(fd, _MAGIC + _checksum(body) + body)
-        os.fsync(fd)
-        flush_directory(path.parent)
+        errors = yield (fd, directory)
+        for error in (errors.get(fd), errors.get(directory)):
+            if error is not None:
+                raise error
     except BaseException:
         # Nothing is overwritten before this function has returned, so nobody needs a journal that failed.
         os.close(fd)
@@ -80,16 +90,15 @@ def write_journal(path: Path, entries: list[Entry]) -> int:
     return fd
 
 
-def remove_journal(path: Path, fd: int) -> None:
-    """Removes a journal whose files are all whole and flushed, and gives up its lock. Raises OSError.
+def removing_journal(path: Path, directory: int) -> Flushing[None]:
+    """Removes a journal whose files are all whole and flushed. Raises OSError.
 
     The removal is flushed too: a journal that came back after files were edited again would say old things.
     """
-    try:
-        path.unlink()
-        flush_directory(path.parent)
-    finally:
-        os.close(fd)
+    path.unlink()
+    errors = yield (directory,)
+    if directory in errors:
+        raise errors[directory]
 
 
 def write_spans(fd: int, entry: Entry, *, new: bool) -> None:
@@ -217,14 +226,17 @@ def write_all(fd: int, data: bytes, offset: int = 0) -> None:
         view, offset = view[written:], offset + written
 
 
+def open_directory(directory: Path) -> int:
+    """Opens a directory, for its names to be flushed. Raises OSError."""
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
 def flush_directory(directory: Path) -> None:
     """Makes sure that the names in a directory outlive a crash. Raises OSError."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = open_directory(directory)
     try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # what file systems say that cannot do it
-            raise
+        for error in flush([fd]).values():
+            raise error
     finally:
         os.close(fd)
 

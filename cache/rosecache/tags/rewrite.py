@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rosecache.errors import TagWriteError, UnreadableAudioError
+from rosecache.flushing import Flushing, flushed
 from rosecache.tags.attributes import keep_attributes
-from rosecache.tags.journal import REWRITE_PREFIX, flush_directory, write_all
+from rosecache.tags.journal import REWRITE_PREFIX, open_directory, write_all
 from rosecache.tags.patches import BLOCK, Patch
 from rosecache.tags.plans import (
     BEING_WRITTEN,
@@ -82,6 +83,11 @@ def prepared(plan: Plan) -> Iterator[NewVersion]:
 
 
 def rewrite(plans: Sequence[Plan]) -> list[TagWriteError]:
+    """Carries out plans that move bytes, as :func:`rewriting` does."""
+    return flushed(rewriting(plans))
+
+
+def rewriting(plans: Sequence[Plan]) -> Flushing[list[TagWriteError]]:
     """Carries out plans that move bytes: first all are written, then all flushed, then all renamed.
 
     Returns:
@@ -95,29 +101,42 @@ def rewrite(plans: Sequence[Plan]) -> list[TagWriteError]:
                 versions.append(_write_new_version(plan))
             except (OSError, TagWriteError) as error:
                 problems.append(plan.problem(error))
+        errors = yield [version.fd for version in versions]
         renamed: set[Path] = set()
-        flushed = []
         for version in versions:
             try:
-                os.fsync(version.fd)
-                flushed.append(version)
-            except OSError as error:
-                problems.append(version.plan.problem(error))
-        for version in flushed:
-            try:
+                if version.fd in errors:
+                    raise errors[version.fd]
                 _rename(version)
                 renamed.add(version.path.parent)
             except (OSError, TagWriteError) as error:
                 problems.append(version.plan.problem(error))
-        for directory in sorted(renamed):
-            try:
-                flush_directory(directory)
-            except OSError as error:
-                problems.append(TagWriteError(directory, f"cannot be flushed: {error.strerror}"))
+        problems += yield from _flushing_directories(sorted(renamed))
     finally:
         for version in versions:
             _discard(version.path, version.fd)
     return problems
+
+
+def _flushing_directories(directories: Sequence[Path]) -> Flushing[list[TagWriteError]]:
+    problems = []
+    with contextlib.ExitStack() as opened:
+        waiting = {}
+        for directory in directories:
+            try:
+                fd = open_directory(directory)
+            except OSError as error:
+                problems.append(_unflushed(directory, error))
+                continue
+            opened.callback(os.close, fd)
+            waiting[fd] = directory
+        errors = yield [*waiting]
+        problems += [_unflushed(directory, errors[fd]) for fd, directory in waiting.items() if fd in errors]
+    return problems
+
+
+def _unflushed(directory: Path, error: OSError) -> TagWriteError:
+    return TagWriteError(directory, f"cannot be flushed: {error.strerror}")
 
 
 def _write_new_version(plan: Plan) -> NewVersion:

@@ -13,22 +13,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rosecache.errors import TagWriteError
+from rosecache.flushing import Flushing, flushed
 from rosecache.tags.journal import (
     JOURNAL_PREFIX,
     Entry,
     entry_of,
-    remove_journal,
-    write_journal,
+    open_directory,
+    removing_journal,
     write_spans,
+    writing_journal,
 )
 from rosecache.tags.plans import IdWrite, Plan, expect_unchanged, failure, is_inside, open_audio, plan_ids
 from rosecache.tags.rewrite import rewrite
+
+_Opened = tuple[Plan, int, Entry]
+"""A plan, the descriptor of its file, and what the journal says of it."""
 
 _AT_ONCE = 100
 """Files written together: few enough for their descriptors, enough for the flushes to be shared."""
 
 
 def write_ids(release_dir: Path, writes: Sequence[IdWrite]) -> list[TagWriteError]:
+    """Puts ids into audio files at once. See :func:`writing_ids`."""
+    return flushed(writing_ids(release_dir, writes))
+
+
+def writing_ids(release_dir: Path, writes: Sequence[IdWrite]) -> Flushing[list[TagWriteError]]:
     """Puts ids into audio files, and changes nothing else in them: not even their times.
 
     The caller holds the release's lock, and has called :func:`rosecache.tags.recover` since the last start.
@@ -55,15 +65,16 @@ def write_ids(release_dir: Path, writes: Sequence[IdWrite]) -> list[TagWriteErro
             except TagWriteError as error:
                 problems.append(error)
         due = [plan for plan in plans if plan.patches]
-        problems += _write_in_place(release_dir, [plan for plan in due if plan.is_in_place])
+        problems += yield from _writing_in_place(release_dir, [plan for plan in due if plan.is_in_place])
+        # Not held up for others: until it is renamed, each takes the room of a whole copy.
         problems += rewrite([plan for plan in due if not plan.is_in_place])
     return problems
 
 
-def _write_in_place(release_dir: Path, plans: Sequence[Plan]) -> list[TagWriteError]:
+def _writing_in_place(release_dir: Path, plans: Sequence[Plan]) -> Flushing[list[TagWriteError]]:
     """Carries out plans that move no byte, all under one journal."""
     problems: list[TagWriteError] = []
-    opened: list[tuple[Plan, int, Entry]] = []
+    opened: list[_Opened] = []
     with contextlib.ExitStack() as descriptors:
         for plan in plans:
             try:
@@ -78,49 +89,45 @@ def _write_in_place(release_dir: Path, plans: Sequence[Plan]) -> list[TagWriteEr
             return problems
         journal = release_dir / f"{JOURNAL_PREFIX}{secrets.token_hex(8)}"
         try:
-            lock = write_journal(journal, [entry for _, _, entry in opened])
+            directory = open_directory(release_dir)
+            descriptors.callback(os.close, directory)
+            lock = yield from writing_journal(journal, directory, [entry for _, _, entry in opened])
         except OSError as error:
             return problems + [failure(plan.path, error) for plan, _, _ in opened]
-        failed, is_whole = _overwrite(opened)
+        descriptors.callback(os.close, lock)  # unless it is removed, the journal is left to recovery
+        failed, is_whole = yield from _overwriting(opened)
         problems += failed
-        if not is_whole:
-            os.close(lock)  # and leave the journal to recovery
-            return problems
-        try:
-            remove_journal(journal, lock)
-        except OSError as error:
-            problems.append(failure(journal, error))
+        if is_whole:
+            try:
+                yield from removing_journal(journal, directory)
+            except OSError as error:
+                problems.append(failure(journal, error))
     return problems
 
 
-def _overwrite(opened: Sequence[tuple[Plan, int, Entry]]) -> tuple[list[TagWriteError], bool]:
+def _overwriting(opened: Sequence[_Opened]) -> Flushing[tuple[list[TagWriteError], bool]]:
     """Overwrites the journalled bytes of open files: first all are written, then all flushed.
 
     Returns:
         The files that failed, and whether every file is whole: one that failed has its old bytes back.
     """
+    failed: list[tuple[_Opened, OSError]] = []
+    written: list[_Opened] = []
     problems: list[TagWriteError] = []
-    is_whole = True
-    remaining = opened
-    for step in (_write_new, _flush):
-        done = []
-        for plan, fd, entry in remaining:
-            try:
-                step(fd, entry)
-                done.append((plan, fd, entry))
-            except OSError as error:
-                problems.append(failure(plan.path, error))
-                is_whole &= _undo(fd, entry)
-        remaining = done
-    return problems, is_whole
-
-
-def _write_new(fd: int, entry: Entry) -> None:
-    write_spans(fd, entry, new=True)
-
-
-def _flush(fd: int, _entry: Entry) -> None:
-    os.fsync(fd)
+    for each in opened:
+        plan, fd, entry = each
+        try:
+            expect_unchanged(plan, os.fstat(fd))  # it may have taken a while to flush the journal
+            write_spans(fd, entry, new=True)
+            written.append(each)
+        except TagWriteError as error:
+            problems.append(error)
+        except OSError as error:
+            failed.append((each, error))
+    errors = yield [fd for _, fd, _ in written]
+    failed += [(each, errors[each[1]]) for each in written if each[1] in errors]
+    undone = [_undo(fd, entry) for (_, fd, entry), _ in failed]
+    return problems + [failure(plan.path, error) for (plan, _, _), error in failed], all(undone)
 
 
 def _undo(fd: int, entry: Entry) -> bool:

@@ -21,10 +21,11 @@ from rosecache.datafiles import (
     datafile_name,
     parse_datafile_name,
     read_release_datafile,
-    write_release_datafile,
+    writing_release_datafile,
 )
 from rosecache.errors import InvalidDatafileError, TagWriteError
-from rosecache.tags import IdWrite, write_ids
+from rosecache.flushing import Flushing, flushed
+from rosecache.tags import IdWrite, writing_ids
 from rosecache.update.content import Request, is_unchanged
 from rosecache.update.identity import (
     choose_release_id,
@@ -100,8 +101,10 @@ def datafile_ids(listing: Listing) -> list[str]:
     return list(datafile_names(listing))
 
 
-def assign_ids(request: Request) -> Assigned:
+def assigning_ids(request: Request) -> Flushing[Assigned]:
     """Decides all ids of a release and writes the missing ones, if nothing speaks against it now.
+
+    While it waits for the disk others may be judged: it does so only if none of its ids can be anybody else's.
 
     In a library that is read-only nothing is written, and what has no id gets one that is derived from its path.
     A datafile that is not valid gives the verdict FAILED, and nothing is touched.
@@ -125,13 +128,32 @@ def assign_ids(request: Request) -> Assigned:
             _settle_datafile(request, datafile, assigned)
             _derive_release_id(request, connection, assigned)
             _derive_ids(request, connection, assigned, fresh)
-        elif not _store_datafile(request, connection, found_id, datafile, assigned):
-            if request.c.write_ids_to_tags:
-                _derive_ids(request, connection, assigned, fresh)
-        elif request.c.write_ids_to_tags:
-            _write_tags(request, connection, fresh, assigned)
-            _clear_table(request, datafile, assigned)
+            return assigned
+        writing = _writing(request, connection, found_id, datafile, fresh, assigned)
+        if found_id is None and assigned.is_new_id and not kept:
+            yield from writing
+        else:
+            flushed(writing)
     return assigned
+
+
+def _writing(
+    request: Request,
+    connection: sqlite3.Connection,
+    found_id: str | None,
+    datafile: ReleaseDatafile,
+    fresh: Mapping[bytes, str],
+    assigned: Assigned,
+) -> Flushing[None]:
+    """Writes what is to be on the disk: the datafile first, then the tags."""
+    has_datafile = yield from _storing_datafile(request, connection, found_id, datafile, assigned)
+    if not request.c.write_ids_to_tags:
+        return
+    if not has_datafile:
+        _derive_ids(request, connection, assigned, fresh)
+        return
+    yield from _writing_tags(request, connection, fresh, assigned)
+    yield from _clearing_table(request, datafile, assigned)
 
 
 def _settle_release_id(request: Request, connection: sqlite3.Connection, assigned: Assigned) -> str | None:
@@ -250,13 +272,13 @@ def _derive_release_id(request: Request, connection: sqlite3.Connection, assigne
         )
 
 
-def _store_datafile(
+def _storing_datafile(
     request: Request,
     connection: sqlite3.Connection,
     found_id: str | None,
     datafile: ReleaseDatafile,
     assigned: Assigned,
-) -> bool:
+) -> Flushing[bool]:
     """Writes what the datafile lacks. Returns False, with a problem noted, if there is none and cannot be."""
     _settle_datafile(request, datafile, assigned)
     wanted = replace(datafile, new=assigned.new, added_at=assigned.added_at)
@@ -270,7 +292,7 @@ def _store_datafile(
         if old != path:
             os.rename(old, path)  # a copied directory: the copy's datafile becomes its own
             assigned.datafiles.add(os.fsencode(old.name))
-        write_release_datafile(path, wanted)
+        yield from writing_release_datafile(path, wanted)
     except (OSError, InvalidDatafileError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else error.reason
         assigned.problems.append(Problem(path, f"cannot be written: {reason}"))
@@ -283,9 +305,9 @@ def _store_datafile(
     return True
 
 
-def _write_tags(
+def _writing_tags(
     request: Request, connection: sqlite3.Connection, fresh: Mapping[bytes, str], assigned: Assigned
-) -> None:
+) -> Flushing[None]:
     writes = {}
     in_writing = _in_writing(request)
     for path, tags in request.content.read.items():
@@ -300,9 +322,8 @@ def _write_tags(
             )
     if not writes:
         return
-    failures = {
-        error.path: error for error in write_ids(Path(os.fsdecode(request.path)), list(writes.values()))
-    }
+    failed = yield from writing_ids(Path(os.fsdecode(request.path)), list(writes.values()))
+    failures = {error.path: error for error in failed}
     for path, write in writes.items():
         error = failures.get(write.path)
         if error is None:
@@ -322,16 +343,15 @@ def _is_lasting(error: TagWriteError) -> bool:
     return error.__cause__ is not None and not isinstance(error.__cause__, OSError)
 
 
-def _clear_table(request: Request, datafile: ReleaseDatafile, assigned: Assigned) -> None:
+def _clearing_table(request: Request, datafile: ReleaseDatafile, assigned: Assigned) -> Flushing[None]:
     """Removes from the datafile's table what the tags say now, so that it cannot contradict them later."""
     left = without_carried(request, assigned.written, datafile.tracks)
     if left == datafile.tracks:
         return
     path = Path(os.fsdecode(request.path), assigned.datafile_name)
     try:
-        write_release_datafile(
-            path, ReleaseDatafile(new=assigned.new, added_at=assigned.added_at, tracks=left)
-        )
+        values = ReleaseDatafile(new=assigned.new, added_at=assigned.added_at, tracks=left)
+        yield from writing_release_datafile(path, values)
     except (OSError, InvalidDatafileError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else error.reason
         assigned.problems.append(Problem(path, f"cannot be written: {reason}"))

@@ -19,6 +19,7 @@ from pathlib import Path
 from rosecache.config import Config
 from rosecache.database import connect, transaction
 from rosecache.datafiles import remove_abandoned
+from rosecache.flushing import Flushing, flushed
 from rosecache.locks import DEFAULT_TIMEOUT, lock, wait_until
 from rosecache.tags import recover
 from rosecache.update import assign
@@ -60,19 +61,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What came of a release that was looked at, and what is to be stored of it."""
+    """What is to be stored of a release that was looked at."""
 
-    directory: bytes
     outcome: Outcome
-    """Says whether anything shown changed only when the row is stored."""
-    row: ReleaseRow | None = None
-    known: ReleaseRow | None = None
+    row: ReleaseRow
+    known: ReleaseRow | None
     """What the cache held of it before."""
 
     @property
     def ids(self) -> set[str]:
         """The ids that the cache does not know of before the row is stored."""
-        return set() if self.row is None else {self.row.id, *(track.id for track in self.row.tracks)}
+        return {self.row.id, *(track.id for track in self.row.tracks)}
 
 
 StoreFirst = Callable[[Iterable[str]], None]
@@ -144,21 +143,27 @@ def update_release(
     """
     with ExitStack() as held:
         held.enter_context(lock_release(c, directory))
-        settled = settle_release(c, directory, held, lambda _: None, force=force, defer=defer, clock=clock)
-        if settled.row is not None:
+        outcome = Outcome()
+        settled = flushed(
+            settling_release(
+                c, directory, outcome, held, lambda _: None, force=force, defer=defer, clock=clock
+            )
+        )
+        if settled is not None:
             store_settled(c, [settled])
-        return settled.outcome
+        return outcome
 
 
-def settle_release(
-    c: Config, directory: bytes, held: ExitStack, store_first: StoreFirst,
+def settling_release(
+    c: Config, directory: bytes, outcome: Outcome, held: ExitStack, store_first: StoreFirst,
     *, force: bool, defer: bool, clock: Clock = time.time,
-) -> Settled:  # fmt: skip
-    """Does everything for a release but storing it, if there is anything to store.
+) -> Flushing[Settled | None]:  # fmt: skip
+    """Does everything for a release but storing it. Returns what to store, None if there is nothing.
 
     Args:
         c: The settings.
         directory: As :func:`update_release` takes it, which must be locked; until it is stored, too.
+        outcome: Takes what comes of it; whether anything shown changed is known only when it is stored.
         held: Takes on what else has to be locked as long.
         store_first: Told of ids before the cache is asked whose they are, to store whatever it holds back of them.
         force: As there.
@@ -171,25 +176,24 @@ def settle_release(
         # Of two that claim the same id, one has to be stored before the other one is judged.
         held.enter_context(lock(c, "claims", timeout=_CLAIMS_TIMEOUT))
     path = _full_path(c, directory)
-    outcome = Outcome()
     listing = _list(c, directory, path, outcome, force=force)
     if listing is None:
-        return Settled(directory, outcome)
+        return None
     if not audio_files(listing):
         outcome.evicted = _evict(c, directory)
-        return Settled(directory, outcome)
+        return None
     update = _Update(c, directory, path, listing, outcome, store_first, force=force, defer=defer, clock=clock)
-    row = update.run()
-    return Settled(directory, outcome, row, update.known)
+    row = yield from update.running()
+    return None if row is None else Settled(outcome, row, update.known)
 
 
 def store_settled(c: Config, settled: Iterable[Settled]) -> None:
     """Stores releases that are settled and still locked, all of them or none. Raises OSError and sqlite3.Error."""
     # Named before the transaction, in which all others who write have to wait.
-    named = [(each, each.row, names_of(c, each.row)) for each in settled if each.row is not None]
+    named = [(each, names_of(c, each.row)) for each in settled]
     with connect(c) as connection, transaction(connection):
-        for each, row, names in named:
-            each.outcome.changed = store_release(connection, row, each.known, names)
+        for each, names in named:
+            each.outcome.changed = store_release(connection, each.row, each.known, names)
 
 
 def _list(c: Config, directory: bytes, path: bytes, outcome: Outcome, *, force: bool) -> Listing | None:
@@ -239,7 +243,7 @@ def _evict(c: Config, directory: bytes) -> bool:
 
 
 class _Update:
-    """One run over one release, whose lock is held. The steps are the methods, in order of :meth:`run`."""
+    """One run over one release, whose lock is held. The steps are the methods, in order of :meth:`running`."""
 
     def __init__(
         self, c: Config, directory: bytes, path: bytes, listing: Listing, outcome: Outcome, store_first: StoreFirst,
@@ -257,7 +261,7 @@ class _Update:
         with connect(c) as connection:
             self.known = load_release(connection, directory=directory)
 
-    def run(self) -> ReleaseRow | None:
+    def running(self) -> Flushing[ReleaseRow | None]:
         """Returns the row to be stored, None if there is none."""
         stamp = release_stamp(self.c, self.listing)
         if self.known is not None and self.known.stamp == stamp and not self.force:
@@ -271,7 +275,7 @@ class _Update:
             self.c, self.directory, self.path, self.listing, content, self.known, self.store_first,
             force=self.force, defer=self.defer, now=self.clock(),
         )  # fmt: skip
-        ids = assign.assign_ids(request)
+        ids = yield from assign.assigning_ids(request)
         self.outcome.problems += content.problems + ids.problems
         if ids.verdict is not assign.Verdict.READY:
             self.outcome.skipped = ids.verdict is assign.Verdict.SKIP
