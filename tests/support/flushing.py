@@ -35,6 +35,10 @@ def hazards(home: Home, calls: Iterable[Call], *, is_edit: bool) -> list[str]:
         if call.paths[0].startswith(cache):
             continue
         path = call.paths[-1]
+        if call.name == "syncfs":  # of the one file system that all of this is on
+            written.clear()
+            named.clear()
+            continue
         if call.name in ("fsync", "fdatasync"):
             written.discard(path)
             named.pop(path, None)

@@ -21,6 +21,7 @@ from pathlib import Path
 WRITES = {1: "write", 18: "pwrite", 20: "writev", 296: "pwritev", 40: "sendfile", 326: "copy_file_range"}
 _BY_DESCRIPTOR = {
     **WRITES, 74: "fsync", 75: "fdatasync", 77: "ftruncate", 91: "fchmod", 93: "fchown", 190: "fsetxattr",
+    306: "syncfs",
 }  # fmt: skip
 _BY_PATH = {
     76: ("truncate", 1), 82: ("rename", 2), 83: ("mkdir", 1), 84: ("rmdir", 1), 86: ("link", 2), 87: ("unlink", 1),

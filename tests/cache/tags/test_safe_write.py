@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from rosecache import flushing
 from rosecache.tags import TEMPORARY_PREFIX, IdWrite, read_ids, recover, write_ids
 from rosecache.tags.plans import is_open_for_writing
 from tests.support.audio import FORMATS, PICTURE, make_track
+from tests.support.flushes import count_flushes
 from tests.support.permissions import run_as_user
 from tests.support.variants import VARIANTS, without_padding
 
@@ -233,21 +235,26 @@ def test_many_files_at_once(tmp_path: Path) -> None:
     assert all(read_ids(path) == (TRACK, RELEASE) for path in paths if path != paths[7])
 
 
-def test_flushes_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [make_track(tmp_path / f"{n:02}.flac") for n in range(10)]
-    flushed: list[int] = []
-    real = os.fsync
-
-    def counting(fd: int) -> None:
-        flushed.append(fd)
-        real(fd)
-
-    monkeypatch.setattr(os, "fsync", counting)
+@pytest.mark.parametrize("tracks", [10, 50])
+def test_flushes_are_few(tracks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [make_track(tmp_path / f"{n:02}.flac") for n in range(tracks)]
+    flushed = count_flushes(monkeypatch)
     assert write(*paths) == []
-    assert len(flushed) == 10 + 3  # the files, the journal, and its name when it comes and when it goes
+    # The journal, and its name when it comes and when it goes; and the files, together.
+    assert flushed == {"fsync": 3, "syncfs": 1}
     flushed.clear()
     assert write(*paths) == []
-    assert flushed == []
+    assert flushed == {}
+
+
+def test_flushes_where_not_everything_can_be_flushed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [make_track(tmp_path / f"{n:02}.flac") for n in range(10)]
+    monkeypatch.setattr(flushing, "_FLUSHED_WHOLE", frozenset())
+    flushed = count_flushes(monkeypatch)
+    assert write(*paths) == []
+    assert flushed == {"fsync": 10 + 3}
 
 
 def test_read_only_file(path: Path) -> None:

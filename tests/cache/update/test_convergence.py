@@ -13,8 +13,9 @@ import pytest
 from rosecache.config import Config
 from rosecache.database import connect, database_path
 from rosecache.errors import TagWriteError
+from rosecache.flushing import Flushing
 from rosecache.query.tracks import list_tracks
-from rosecache.tags import IdWrite, read_tags, write_ids
+from rosecache.tags import IdWrite, read_file, writing_ids
 from rosecache.update import assign, content, release, update_cache, update_cache_for_releases
 from rosecache.update.renames import Renamed, rename_source
 from rosecache.update.rows import ReleaseRow
@@ -34,9 +35,9 @@ def failing_disk(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     def failing(path: Path) -> Any:
         if path.name == "01.opus":
             raise OSError(errno.EIO, "Input/output error", str(path))
-        return read_tags(path)
+        return read_file(path)
 
-    monkeypatch.setattr(content, "read_tags", failing)
+    monkeypatch.setattr(content, "read_file", failing)
     return monkeypatch
 
 
@@ -91,12 +92,12 @@ def test_a_release_that_has_to_wait_is_not_stored_anew_each_time(c: Config) -> N
 def test_a_change_right_after_ids_were_written_is_noticed(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_release(c.music_source_dir, "R")
 
-    def disturbed(release_dir: Path, writes: Sequence[IdWrite]) -> list[TagWriteError]:
-        failures = write_ids(release_dir, writes)
+    def disturbed(release_dir: Path, writes: Sequence[IdWrite]) -> Flushing[list[TagWriteError]]:
+        failures = yield from writing_ids(release_dir, writes)
         set_tags(directory / "02.opus", title="Just now")
         return failures
 
-    monkeypatch.setattr(assign, "write_ids", disturbed)
+    monkeypatch.setattr(assign, "writing_ids", disturbed)
     update_cache(c)
     monkeypatch.undo()
     update_cache(c)

@@ -13,8 +13,9 @@ import pytest
 
 from rosecache.config import Config
 from rosecache.errors import TagWriteError
+from rosecache.flushing import Flushing
 from rosecache.query.releases import list_releases
-from rosecache.tags import IdWrite, read_tags, write_ids
+from rosecache.tags import IdWrite, read_tags, writing_ids
 from rosecache.update import assign, update_cache, update_cache_for_releases
 from tests.support.audio import make_release, make_track, set_tags
 from tests.support.library import cached_ids, check_cache, ids_on_disk, release_id_on_disk
@@ -250,7 +251,7 @@ def test_a_datafile_that_cannot_be_recreated_costs_no_known_id(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(assign, "write_release_datafile", full)
+    monkeypatch.setattr(assign, "writing_release_datafile", full)
     assert len(update_cache(c, force=True).problems) == 1
     assert [release.id for release in list_releases(c)] == [identifier]
     assert cached_ids(c) == ids
@@ -265,20 +266,21 @@ def test_an_id_derived_from_a_name_is_not_given_twice(c: Config, monkeypatch: py
     """A file that could not be written is, later, and then moves away; another one takes its name."""
     directory = make_release(c.music_source_dir, "R", tracks=2)
 
-    def failing(_: Path, writes: Sequence[IdWrite]) -> list[TagWriteError]:
+    def failing(_: Path, writes: Sequence[IdWrite]) -> Flushing[list[TagWriteError]]:
+        yield ()
         return [TagWriteError(write.path, "No space left on device") for write in writes]
 
-    monkeypatch.setattr(assign, "write_ids", failing)
+    monkeypatch.setattr(assign, "writing_ids", failing)
     update_cache(c)
-    monkeypatch.setattr(assign, "write_ids", write_ids)
+    monkeypatch.setattr(assign, "writing_ids", writing_ids)
     update(c, rebuilt=False)
     ids = ids_on_disk(directory)
     (directory / "01.opus").rename(directory / "09.opus")
     make_track(directory / "01.opus")
-    monkeypatch.setattr(assign, "write_ids", failing)
+    monkeypatch.setattr(assign, "writing_ids", failing)
     update_cache(c)
     assert len(set(cached_ids(c).values())) == 3
-    monkeypatch.setattr(assign, "write_ids", write_ids)
+    monkeypatch.setattr(assign, "writing_ids", writing_ids)
     update(c, rebuilt=False)
     assert ids_on_disk(directory)["09.opus"] == ids["01.opus"]
 

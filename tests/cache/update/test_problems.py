@@ -13,9 +13,10 @@ import pytest
 
 from rosecache.config import Config
 from rosecache.errors import TagWriteError
+from rosecache.flushing import Flushing
 from rosecache.query.releases import list_releases
 from rosecache.query.tracks import list_tracks
-from rosecache.tags import IdWrite, read_tags, write_ids
+from rosecache.tags import IdWrite, read_file, writing_ids
 from rosecache.update import Report, assign, content, update_cache
 from tests.support.audio import FORMATS, make_release, make_track, set_tags
 from tests.support.library import UPDATE_PROGRAM, cached_ids, check_cache, release_id_on_disk, snapshot
@@ -128,14 +129,14 @@ def test_a_library_that_cannot_be_written_is_shown_all_the_same(
 
 def test_a_file_that_vanishes_while_it_is_read(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_release(c.music_source_dir, "R")
-    read = read_tags
+    read = read_file
 
     def vanishing(path: Path) -> object:
         if path.name == "02.opus":
             path.unlink()
         return read(path)
 
-    monkeypatch.setattr(content, "read_tags", vanishing)
+    monkeypatch.setattr(content, "read_file", vanishing)
     assert update_cache(c).problems == []
     monkeypatch.undo()
     assert [track.source_path for track in list_tracks(c)] == [directory / "01.opus"]
@@ -146,14 +147,14 @@ def test_a_file_that_vanishes_while_it_is_read(c: Config, monkeypatch: pytest.Mo
 def test_a_directory_that_vanishes_while_it_is_read(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_release(c.music_source_dir, "R")
     make_release(c.music_source_dir, "Other")
-    read = read_tags
+    read = read_file
 
     def vanishing(path: Path) -> object:
         if path.parent == directory:
             shutil.rmtree(directory, ignore_errors=True)
         return read(path)
 
-    monkeypatch.setattr(content, "read_tags", vanishing)
+    monkeypatch.setattr(content, "read_file", vanishing)
     update_cache(c)
     monkeypatch.undo()
     assert update_cache(c).problems == []
@@ -167,14 +168,14 @@ def test_a_file_that_changes_while_it_is_read_is_looked_at_again(
     update_cache(c)
     path = c.music_source_dir / "R" / "01.opus"
     set_tags(path, title="Read")
-    read = read_tags
+    read = read_file
 
     def changing(path: Path) -> object:
         tags = read(path)
         set_tags(path, title="Changed after that")
         return tags
 
-    monkeypatch.setattr(content, "read_tags", changing)
+    monkeypatch.setattr(content, "read_file", changing)
     update_cache(c)
     monkeypatch.undo()
     update_cache(c)
@@ -185,12 +186,12 @@ def test_a_file_that_changes_while_it_is_read_is_looked_at_again(
 def test_a_failed_id_write_is_reported_and_tried_again(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_release(c.music_source_dir, "R")
 
-    def full(release_dir: Path, writes: Sequence[IdWrite]) -> list[TagWriteError]:
+    def full(release_dir: Path, writes: Sequence[IdWrite]) -> Flushing[list[TagWriteError]]:
         possible = [write for write in writes if write.path.name != "01.opus"]
         refusal = TagWriteError(directory / "01.opus", "No space left on device")
-        return [refusal, *write_ids(release_dir, possible)]
+        return [refusal, *(yield from writing_ids(release_dir, possible))]
 
-    monkeypatch.setattr(assign, "write_ids", full)
+    monkeypatch.setattr(assign, "writing_ids", full)
     report = update_cache(c)
     assert [str(problem) for problem in report.problems] == [
         f"{directory / '01.opus'}: no id written: No space left on device"

@@ -22,7 +22,7 @@ from rosecache.errors import SourceDirectoryError
 from rosecache.query.releases import get_release, list_releases
 from rosecache.query.tracks import list_tracks
 from rosecache.search import search_tracks
-from rosecache.tags import read_tags
+from rosecache.tags import Reading, read_file, read_tags
 from rosecache.update import assign, content, update_cache, update_cache_for_releases
 from tests.support.audio import FORMATS, make_release, make_track, set_tags
 from tests.support.library import (
@@ -45,13 +45,13 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
 def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the audio files that updates read the tags of."""
     names: list[str] = []
-    read = read_tags
+    read = read_file
 
     def counting(path: Path) -> Any:
         names.append(path.name)
         return read(path)
 
-    monkeypatch.setattr(content, "read_tags", counting)
+    monkeypatch.setattr(content, "read_file", counting)
     return names
 
 
@@ -306,8 +306,12 @@ def test_track_totals_are_counted_not_stored(c: Config, later: None) -> None:
 
 def test_a_null_duration_is_zero(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     make_release(c.music_source_dir, "R", tracks=1)
-    read = read_tags
-    monkeypatch.setattr(content, "read_tags", lambda path: replace(read(path), duration_seconds=0))
+
+    def read(path: Path) -> Reading:
+        reading = read_file(path)
+        return replace(reading, raw=replace(reading.raw, length=0.0))
+
+    monkeypatch.setattr(content, "read_file", read)
     update_cache(c)
     assert list_tracks(c)[0].duration_seconds == 0
 
