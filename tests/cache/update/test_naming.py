@@ -168,7 +168,7 @@ def test_an_update_makes_the_names_by_new_templates_and_then_has_nothing_to_do(
         c, path_templates=templates(default=TemplateSet(track="{{ tracknumber }}"))
     )
     assert stored_names(changed) == {}
-    monkeypatch.setattr("rosecache.update.content.read_tags", None)  # nothing is read again
+    monkeypatch.setattr("rosecache.update.content.read_file", None)  # nothing is read again
     update_cache_for_releases(changed, [c.music_source_dir / "release 0"])
     assert stored_names(changed) == {}
     update_cache(changed)
