@@ -113,6 +113,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cover_art_stems: tuple[str, ...] = ("folder", "cover", "art", "front")
     valid_art_exts: tuple[str, ...] = ("jpg", "jpeg", "png")
     ignore_release_directories: tuple[str, ...] = ()
+    follow_links_to: tuple[Path, ...] = ()
+    """Directories that are written to where links directly in the music directory lead to or into them."""
     rename_source_files: bool = False
     write_ids_to_tags: bool = True
     read_only: bool = False
@@ -142,6 +144,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         config = convert(own, cls, path=path)
         if not 20 <= config.max_filename_bytes <= 255:
             raise ConfigError("expected a number from 20 to 255", key="max_filename_bytes", path=path)
+        for key in ("cover_art_stems", "valid_art_exts"):
+            if any("/" in each or "\0" in each for each in getattr(config, key)):
+                raise ConfigError("expected parts of file names, without slashes", key=key, path=path)
         if config.max_proc < 1:
             raise ConfigError("expected a number of at least 1", key="max_proc", path=path)
         if config.genres_replace and config.genres_file is None:
@@ -151,6 +156,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             music_source_dir=_absolute(config.music_source_dir),
             cache_dir=_absolute(config.cache_dir),
             genres_file=_absolute(config.genres_file) if config.genres_file else None,
+            follow_links_to=tuple(map(_absolute, config.follow_links_to)),
         )
 
     @property
@@ -170,6 +176,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             sorted(self.ignore_release_directories),
             # Derived ids are not those that a release will get: they must not be taken for them.
             self.read_only,
+            *map(str, self.follow_links_to),
         )
         return hashlib.blake2b(repr(shaping).encode(), digest_size=8).hexdigest()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
+from rosecache.boundary import expect_no_link
 from rosecache.errors import InvalidDatafileError
 from rosecache.flushing import Flushing, flushed
 from rosecache.temporary import TEMPORARY_PREFIX, claim, make_temporary
@@ -64,10 +65,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 def writing_atomically(path: Path, content: bytes) -> Flushing[None]:
     """Replaces a file whole: after a crash there is the old one or the new one.
 
-    Owner and mode of a file that is replaced are kept. Of a symbolic link the file that it leads to is replaced.
-    Raises OSError, and leaves the old file.
+    Owner and mode of a file that is replaced are kept. Raises OSError, also for a symbolic link, and leaves the old
+    file.
     """
-    path = Path(os.path.realpath(path))
+    expect_no_link(path)
     temporary, descriptor = make_temporary(path.parent, _TEMPORARY, ".toml", 0o666)
     try:
         with open(descriptor, "wb") as file:
@@ -141,9 +142,8 @@ def writing_release_datafile(path: Path, values: ReleaseDatafile) -> Flushing[No
     """Sets a datafile's keys to those values that are not None; makes the file if there is none.
 
     Of the table of tracks exactly the given ids are left. Everything else in the file stays. Raises as
-    :func:`read_release_datafile` does, and InvalidDatafileError for a symbolic link.
+    :func:`read_release_datafile` does.
     """
-    expect_no_link(path)
 
     def edit(document: Any) -> None:
         if values.new is not None:
@@ -162,12 +162,6 @@ def writing_release_datafile(path: Path, values: ReleaseDatafile) -> Flushing[No
 
     text = read_text(path) if path.exists() else ""
     yield from writing_atomically(path, edited(path, text, edit).encode())
-
-
-def expect_no_link(path: Path) -> None:
-    """Raises InvalidDatafileError if a release datafile is a link: a release from anywhere may have come with it."""
-    if path.is_symlink():
-        raise InvalidDatafileError(path, "a symbolic link, and what it leads to is not ours to write")
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ def init(state: State, force: bool) -> None:
     if os.path.lexists(path) and not force:
         raise click.ClickException(f"{path}: there is a file already; --force replaces it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.encode())
+    # A configuration may be kept elsewhere, and be a link where it is looked for.
+    write_atomically(Path(os.path.realpath(path)), text.encode())
     click.echo(f"wrote {one_line(str(path))}; say in it where your music is (music_source_dir)")
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
+from rosecache.boundary import leads_to
 from rosecache.config import Config
 from rosecache.database import database_path
 from rosecache.inspection import broken_files_of, contents_of, directories_of, health_of
@@ -75,6 +76,21 @@ def _source(c: Config) -> Iterator[Finding]:
         )
     else:
         yield ok("music", f"{source} can be read and written")
+    if source.is_dir() and os.access(source, os.R_OK | os.X_OK):
+        yield from _links(c)
+
+
+def _links(c: Config) -> Iterator[Finding]:
+    """Looks for links through which nothing is written."""
+    for entry in sorted(c.music_source_dir.iterdir()):
+        if (real := leads_to(c, os.fsencode(entry.name))) is not None:
+            remedy = "to have it written to, name that directory, or one above it, in follow_links_to"
+            yield warning("links", f"{entry} leads to {real}: it is shown, and not written to", remedy)
+    for directory in (c.collages_dir, c.playlists_dir):
+        for entry in sorted(directory.glob("*.toml")):
+            if entry.is_symlink():
+                remedy = "put a copy of what it leads to in its place, to be able to edit it"
+                yield warning("links", f"{entry} is a link: it is shown, and not written to", remedy)
 
 
 def _disk(source: Path) -> Iterator[Finding]:

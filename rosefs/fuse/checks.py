@@ -10,7 +10,6 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,7 +89,7 @@ def explaining_refusal(mountpoint: Path) -> Iterator[None]:
     where it is collected from; what they write without failing is passed on.
     """
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as collected:
+    with open(os.memfd_create("said", os.MFD_CLOEXEC), "w+b", buffering=0) as collected:
         terminal = os.dup(2)
         os.dup2(collected.fileno(), 2)
         failure: RuntimeError | None = None

@@ -15,9 +15,9 @@ from rosecache.errors import LockTimeoutError, UnreadableAudioError
 from rosecache.model import Release, Track
 from rosecache.query.releases import list_releases, release_logtext
 from rosecache.query.tracks import get_tracks_of_release
-from rosecache.update.release import choose_cover, lock_release
+from rosecache.update.release import choose_cover
 from rosecache.update.walk import list_files
-from rosefs.library.editing import Touched, editing, refresh, release_directory
+from rosefs.library.editing import Touched, editing, holding, refresh, release_directory
 from rosefs.library.errors import CoverError, NotFoundError
 from rosefs.library.journal import Edit, Journal
 from rosefs.library.pictures import (
@@ -141,7 +141,9 @@ def put_cover(edit: Edit, target: Path, image: Path, old: Iterable[Path]) -> Cov
 
 
 def _put(edit: Edit, target: Path, image: Path) -> None:
-    """Gives a file, which need not be there yet, the content of an image."""
+    """Gives a file, which need not be there yet, the content of an image. A link makes room for it."""
+    if target.is_symlink():
+        edit.trash(target)
     if os.path.lexists(target):
         edit.replace(target, image)
     else:
@@ -194,7 +196,7 @@ def extract_covers(
         for done, release in enumerate(wanting):
             progress(done, len(wanting))
             try:
-                with lock_release(c, release_directory(c, release.source_path)):
+                with holding(c, Touched([release_directory(c, release.source_path)])):
                     _extract(c, edit, release, found)
             except OSError as error:
                 found.problems.append((release.source_path, error.strerror or str(error)))

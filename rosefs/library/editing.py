@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rosecache.boundary import expect_inside
 from rosecache.config import Config
 from rosecache.errors import RosecacheError
 from rosecache.update import (
@@ -20,7 +21,7 @@ from rosecache.update import (
     update_cache_for_playlists,
     update_cache_for_releases,
 )
-from rosecache.update.lists import COLLAGES, PLAYLISTS, lock_list
+from rosecache.update.lists import COLLAGES, PLAYLISTS, directory_of, lock_list
 from rosecache.update.release import lock_release
 from rosecache.update.walk import may_be_release
 from rosefs.library.errors import CacheBehindError
@@ -59,6 +60,7 @@ def editing(
         force: Believe that the release directories are whole, whatever they look like.
 
     Raises:
+        OSError: A link leads out of the music directory to what is touched; nothing was changed.
         LockTimeoutError: Somebody else is at work on what is touched; nothing was changed.
         JournalError: The journal cannot be written; nothing was changed.
         CacheBehindError: The edit is done, but the cache could not be updated.
@@ -69,8 +71,15 @@ def editing(
 
 
 @contextmanager
-def holding(c: Config, touched: Touched) -> Iterator[None]:
-    """Holds the locks of some releases, collages and playlists. Raises LockTimeoutError."""
+def holding(c: Config, touched: Touched, *, to_write: bool = True) -> Iterator[None]:
+    """Holds the locks of some releases, collages and playlists; without ``to_write``, only to read what is there.
+
+    Raises:
+        OSError: A link leads out of the music directory to one of them, where nothing may be written.
+        LockTimeoutError: Somebody else has one of them for too long.
+    """
+    if to_write:
+        _expect_inside(c, touched)
     with ExitStack() as locks:
         for directory in sorted(set(touched.releases)):
             locks.enter_context(lock_release(c, directory))
@@ -78,6 +87,14 @@ def holding(c: Config, touched: Touched) -> Iterator[None]:
             for name in sorted(set(names)):
                 locks.enter_context(lock_list(c, kind, name))
         yield
+
+
+def _expect_inside(c: Config, touched: Touched) -> None:
+    for directory in touched.releases:
+        expect_inside(c, directory)
+    for kind, names in ((COLLAGES, touched.collages), (PLAYLISTS, touched.playlists)):
+        if names:
+            expect_inside(c, os.fsencode(directory_of(c, kind).name))
 
 
 def refresh(c: Config, touched: Touched, *, force: bool = False) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from rosecache.boundary import expect_no_link
 from rosecache.tags.journal import flush_directory
 from rosefs.library import trash as trashing
 from rosefs.library.files import (
@@ -112,19 +113,19 @@ class Hands:
     ) -> None:
         """Gives a file other content; owner, mode and extended attributes stay. Does nothing if it is the same.
 
-        Of a symbolic link, the file that it leads to is replaced. With ``expected``, content that has another
-        digest is refused. ``shared`` is as for :meth:`put`.
+        A symbolic link is refused. With ``expected``, content that has another digest is refused, too. ``shared`` is as
+        for :meth:`put`.
         """
-        file = Path(os.path.realpath(path))
-        before = os.lstat(file)
+        expect_no_link(path)
+        before = os.lstat(path)
         if not stat.S_ISREG(before.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file", str(path))
-        with new_version(file, content) as temporary:
-            digests = digest_of(file), digest_of(temporary)
+        with new_version(path, content) as temporary:
+            digests = digest_of(path), digest_of(temporary)
             if expected not in (None, digests[1]):
                 raise OSError(errno.EIO, "the content kept for it is damaged", str(path))
             if digests[0] != digests[1]:
-                self._put(path, file, temporary, before, digests, shared)
+                self._put(path, temporary, before, digests, shared)
 
     def put(
         self,
@@ -136,7 +137,7 @@ class Hands:
     ) -> None:
         """Renames a file over another one of the same volume; both are flushed to the disk, and kept as they are.
 
-        Of a symbolic link, the file that it leads to is replaced.
+        A symbolic link is refused.
 
         Args:
             path: The file to replace.
@@ -144,15 +145,15 @@ class Hands:
             shared: What both may hold, so that it need not be kept, beside what they share at their ends.
             check: Called at the last moment; raises what keeps the file from being replaced.
         """
-        file = Path(os.path.realpath(path))
-        before = os.lstat(file)
-        digests = digest_of(file), digest_of(ready)
+        expect_no_link(path)
+        before = os.lstat(path)
+        digests = digest_of(path), digest_of(ready)
         if digests[0] == digests[1]:
             check()
-            os.rename(ready, file)  # the same content has nothing to be taken back
+            os.rename(ready, path)  # the same content has nothing to be taken back
         else:
-            self._put(path, file, ready, before, digests, shared, check)
-        flush_directory(file.parent)
+            self._put(path, ready, before, digests, shared, check)
+        flush_directory(path.parent)
 
     def create_from(self, path: Path, ready: Path) -> None:
         """Gives a finished temporary file its name, replacing nothing: FileExistsError."""
@@ -163,28 +164,27 @@ class Hands:
     def _put(
         self,
         path: Path,
-        file: Path,
         ready: Path,
         before: os.stat_result,
         digests: tuple[str, str],
         guesses: Iterable[Stretch],
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        prefix, suffix = common_ends(file, ready)
-        shared = common_stretches(file, ready, guesses, prefix, suffix)
+        prefix, suffix = common_ends(path, ready)
+        shared = common_stretches(path, ready, guesses, prefix, suffix)
         starts = [prefix, *(in_old + length for in_old, _, length in shared)]
         ends = [*(in_old for in_old, _, _ in shared), before.st_size - suffix]
-        old, old_file = self._keep_old(file, list(zip(starts, ends, strict=True)))
+        old, old_file = self._keep_old(path, list(zip(starts, ends, strict=True)))
         step = Replaced(
             path=path, prefix=prefix, suffix=suffix, new_size=ready.stat().st_size, shared=shared,
             old_digest=digests[0], new_digest=digests[1], old=old, old_file=old_file,
         )  # fmt: skip
         with self._doing(step):
             # Another name for it, such as copying into a collage makes, changes the file's time, and not the file.
-            if _identity(os.lstat(file)) != _identity(before) and digest_of(file) != digests[0]:
+            if _identity(os.lstat(path)) != _identity(before) and digest_of(path) != digests[0]:
                 raise OSError(errno.EBUSY, "was changed by another program just now", str(path))
             check()
-            os.rename(ready, file)
+            os.rename(ready, path)
 
     def discard(self, path: Path) -> None:
         """Removes for good what was only just created."""

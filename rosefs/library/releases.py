@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rosecache.boundary import expect_no_link
 from rosecache.config import Config
-from rosecache.datafiles import datafile_name, edited, expect_no_link, read_release_datafile, read_text
+from rosecache.datafiles import datafile_name, edited, read_release_datafile, read_text
 from rosecache.model import Release
 from rosecache.query.releases import release_logtext
 from rosefs.library.editing import Touched, editing, release_directory

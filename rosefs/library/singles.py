@@ -70,7 +70,7 @@ def create_single(c: Config, journal: Journal, track: Track, *, loose: bool = Fa
         held = Touched([release_directory(c, track.source_path), os.fsencode(name)])
         touched = Touched([os.fsencode(name)])
         try:
-            with holding(c, held), editing(c, journal, title, touched, force=True) as edit:
+            with holding(c, held, to_write=False), editing(c, journal, title, touched, force=True) as edit:
                 edit.create_directory(path, temporary_path(c, name), making.fill)
         except FileExistsError:
             continue  # somebody was faster in taking that name

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rosecache.boundary import expect_inside, expect_no_link
 from rosecache.model import Release
 from rosecache.names import distinct_name
 from rosecache.query.releases import release_logtext
@@ -21,7 +22,7 @@ from rosecache.temporary import SPOOL_PREFIX
 from rosecache.update import update_cache_for_releases
 from rosecache.update.release import choose_cover
 from rosefs.library import releases
-from rosefs.library.editing import holding, refresh
+from rosefs.library.editing import holding, refresh, release_directory
 from rosefs.library.errors import CacheBehindError
 from rosefs.library.journal import Edit
 from rosefs.vfs.drafts import Draft
@@ -43,8 +44,19 @@ _OF_RELEASES = (TRACK, MEMBER, FILE)
 
 
 def expect_source_file(edits: Edits, request: Request) -> None:
-    """Makes sure that what is to be changed is a file of a release. Raises NotPermittedError."""
-    _source_file(request)
+    """Makes sure that what is to be changed is a file of a release, and may be.
+
+    Raises:
+        NotPermittedError: It is something else.
+        OSError: It is a link, or elsewhere.
+    """
+    _expect_own(edits, Path(os.fsdecode(_source_file(request).path)))
+
+
+def _expect_own(edits: Edits, path: Path) -> None:
+    """Makes sure that a file of a release is in the music directory, and not what a link in it leads to."""
+    expect_inside(edits.c, release_directory(edits.c, path))
+    expect_no_link(path)
 
 
 def _source_file(request: Request) -> FileNode:
@@ -61,6 +73,7 @@ def create(edits: Edits, request: Request) -> Node:
     """Chooses where a new file is going to be; it is made when it is saved."""
     check_new_name(request.name)
     release = release_of(edits, request.directory.id)
+    expect_inside(edits.c, release_directory(edits.c, release.source_path))
     path = _new_path(edits, release, release.source_path, request.name)
     return _new_node(edits, release, path)
 
@@ -163,6 +176,8 @@ def set_attributes(edits: Edits, request: Request) -> None:
         path = Path(os.fsdecode(node.path))
     if changes is None:
         return
+    if isinstance(node, FileNode):
+        _expect_own(edits, path)
     touched = touched_by(edits, release_of(edits, node.release_id))
     with holding(edits.c, touched):
         if changes.mode is not None:
@@ -216,6 +231,8 @@ def _replace(edits: Edits, release: Release, node: FileNode, target: FileNode) -
     if node.key == target.key:
         return
     old, path = Path(os.fsdecode(node.path)), Path(os.fsdecode(target.path))
+    for each in (old, path):
+        _expect_own(edits, each)
     title = f"replace {path.name} of {release_logtext(release)} by {old.name}"
     with editing_release(edits, release, title) as edit, _ready(old, path) as ready:
         if target.key.space != FILE:
@@ -238,7 +255,7 @@ def _ready(old: Path, path: Path) -> Iterator[Path]:
     The suffix tells what kind of file it is, and those of temporary names are anything. With a second name, the
     file is still there after a crash.
     """
-    ready = Path(os.path.realpath(path)).parent / f"{SPOOL_PREFIX}{secrets.token_hex(8)}{path.suffix}"
+    ready = path.parent / f"{SPOOL_PREFIX}{secrets.token_hex(8)}{path.suffix}"
     try:
         os.link(old, ready)
     except OSError:

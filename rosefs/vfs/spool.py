@@ -51,7 +51,7 @@ class Spool:
             path: Its path.
             empty: Leave out the content.
         """
-        spool = cls(Path(os.path.realpath(path)).parent, path.suffix, 0o600)
+        spool = cls(path.parent, path.suffix, 0o600)
         try:
             if not empty:
                 os.lseek(source, 0, os.SEEK_SET)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.torturelib import broken, endurance, fuzzing, kills, races
+from scripts.torturelib import broken, endurance, fuzzing, kills, outside, races
 from scripts.torturelib.task import Part, Task
 
 PARTS: Mapping[str, Part] = {
@@ -23,6 +23,7 @@ PARTS: Mapping[str, Part] = {
     "fuzz": fuzzing.run,
     "kills": kills.run,
     "races": races.run,
+    "outside": outside.run,
 }
 """Every part by its name. The first line of its docstring says in ``--help`` what it does."""
 

@@ -67,6 +67,7 @@ def test_migration(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
         ("valid_art_exts", ("webp",), True),
         ("ignore_release_directories", ("Incoming",), True),
         ("music_source_dir", Path("/elsewhere"), True),
+        ("follow_links_to", (Path("/elsewhere"),), True),
         ("artist_aliases", (ArtistAlias("A", ("B",)),), False),
         ("max_proc", 7, False),
         ("rename_source_files", True, False),

@@ -234,6 +234,22 @@ def test_what_no_cache_knows_of_is_read_and_told_as_an_update_does(
     assert [finding["found"] for finding in examine(rosefs)["files"]] == told
 
 
+def test_links_through_which_nothing_is_written_are_warnings(
+    c: Config, rosefs: Cli, library: Path, tmp_path: Path
+) -> None:
+    make_release(tmp_path / "other", "R", tracks=1)
+    (tmp_path / "other" / "mine.toml").touch()
+    (c.music_source_dir / "Linked").symlink_to(tmp_path / "other" / "R")
+    (c.music_source_dir / "Inside").symlink_to(library)
+    c.collages_dir.mkdir()
+    (c.collages_dir / "mine.toml").symlink_to(tmp_path / "other" / "mine.toml")
+    assert [finding["found"].partition(" ")[0] for finding in examine(rosefs)["links"]] == [
+        str(c.music_source_dir / "Linked"), str(c.collages_dir / "mine.toml"),
+    ]  # fmt: skip
+    rosefs.config.write_text(f"{rosefs.config.read_text()}\nfollow_links_to = ['{tmp_path}']\n")
+    assert len(examine(rosefs)["links"]) == 1
+
+
 def test_what_has_come_since_the_last_update_is_no_problem(c: Config, rosefs: Cli, library: Path) -> None:
     make_release(c.music_source_dir, "Later", tracks=1)
     (c.music_source_dir / "Later" / "broken.mp3").write_bytes(b"")

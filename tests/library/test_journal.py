@@ -131,12 +131,16 @@ def test_replacing_by_the_same_content_is_no_edit(place: Path, journal: Journal)
     assert journal.history() == []
 
 
-def test_a_link_stays_when_the_file_that_it_leads_to_is_replaced(place: Path, journal: Journal) -> None:
+def test_nothing_is_written_through_a_link(place: Path, journal: Journal) -> None:
     (place / "link").symlink_to("a")
     with journal.edit("x") as edit:
-        edit.replace(place / "link", b"new")
+        with pytest.raises(PermissionError, match="symbolic link"):
+            edit.replace(place / "link", b"new")
+        (place / "ready").write_bytes(b"new")
+        with pytest.raises(PermissionError, match="symbolic link"):
+            edit.put(place / "link", place / "ready")
     assert (place / "link").is_symlink()
-    assert (place / "a").read_bytes() == b"new"
+    assert (place / "a").read_bytes() == b"old content"
 
 
 def test_nothing_is_ever_written_over_another_file(place: Path, journal: Journal) -> None:

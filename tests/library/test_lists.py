@@ -275,13 +275,19 @@ def test_a_file_that_is_not_valid_is_left_as_it_is(library: Config, journal: Jou
 
 
 @KINDS
-def test_a_linked_file_stays_a_link(library: Config, journal: Journal, tmp_path: Path, kind: Kind) -> None:
+def test_a_file_that_is_a_link_is_not_written_through_but_renamed_and_deleted_as_a_link(
+    library: Config, journal: Journal, tmp_path: Path, kind: Kind
+) -> None:
     path = lists.create(library, journal, kind, "mix")
     path.rename(tmp_path / "elsewhere.toml")
     path.symlink_to(tmp_path / "elsewhere.toml")
-    lists.add(library, journal, kind, "mix", members(library, kind)[:1])
-    assert path.is_symlink()
-    assert ids_in_cache(library, kind, "mix") == members(library, kind)[:1]
+    with pytest.raises(PermissionError, match="symbolic link"):
+        lists.add(library, journal, kind, "mix", members(library, kind)[:1])
+    (renamed, *_) = lists.rename(library, journal, kind, "mix", "other")
+    assert renamed.is_symlink()
+    lists.delete(library, journal, kind, "other")
+    assert not os.path.lexists(renamed)
+    assert (tmp_path / "elsewhere.toml").read_bytes() == b""
 
 
 # Covers -----------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def linked(full: Config, tmp_path: Path) -> Config:
         (source / name).rename(tmp_path / f"other {name}")
         (source / name).symlink_to(tmp_path / f"other {name}")
     (tmp_path / "link").symlink_to(source)
-    c = replace(full, music_source_dir=tmp_path / "link")
+    c = replace(full, music_source_dir=tmp_path / "link", follow_links_to=(tmp_path,))
     update_cache(c)
     return c
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import Enum, auto
 from pathlib import Path
 
+from rosecache.boundary import may_write
 from rosecache.database import connect
 from rosecache.datafiles import (
     ReleaseDatafile,
@@ -106,8 +107,8 @@ def assigning_ids(request: Request) -> Flushing[Assigned]:
 
     While it waits for the disk others may be judged: it does so only if none of its ids can be anybody else's.
 
-    In a library that is read-only nothing is written, and what has no id gets one that is derived from its path.
-    A datafile that is not valid gives the verdict FAILED, and nothing is touched.
+    In a library that is read-only, and where a link leads out of it, nothing is written, and what has no id gets one
+    that is derived from its path. A datafile that is not valid gives the verdict FAILED, and nothing is touched.
     """
     assigned = Assigned()
     with connect(request.c) as connection:
@@ -124,7 +125,7 @@ def assigning_ids(request: Request) -> Flushing[Assigned]:
         kept = kept_ids(request, connection, assigned.release_id, datafile.tracks)
         fresh = _new_track_ids(request, assigned, kept)
         assigned.tracks = {**kept, **fresh}
-        if request.c.read_only:
+        if not may_write(request.c, request.directory):
             _settle_datafile(request, datafile, assigned)
             _derive_release_id(request, connection, assigned)
             _derive_ids(request, connection, assigned, fresh)

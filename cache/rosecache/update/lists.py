@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rosecache.boundary import may_write
 from rosecache.config import Config
 from rosecache.database import connect, transaction
 from rosecache.datafiles import ListKey, Member, read_members, remove_abandoned, update_members
@@ -172,7 +173,7 @@ def _find(c: Config, kind: Kind, report: Report) -> dict[str, _Found]:
                 report.problems.append(Problem(Path(entry.path), "the name is not UTF-8; rename the file"))
             else:
                 tomls[stem] = file
-    if leftovers and not c.read_only:
+    if leftovers and may_write(c, os.fsencode(directory.name)):
         remove_abandoned(directory)
         recover(directory)  # covers that were being written
     return {
@@ -230,7 +231,7 @@ def _update_list(c: Config, kind: Kind, path: Path, cover: FoundFile | None, rep
             complete = current == members
             if complete or not _has_releases(connection):
                 break  # a cache that is still to be built knows of no member, and must not say so to the file
-            if c.read_only:
+            if path.is_symlink() or not may_write(c, os.fsencode(path.parent.name)):
                 complete = True  # what the file says of its members stays as it is
                 break
             try:

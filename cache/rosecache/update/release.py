@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rosecache.boundary import may_write
 from rosecache.config import Config
 from rosecache.database import connect, transaction
 from rosecache.datafiles import remove_abandoned
@@ -206,7 +207,7 @@ def _list(c: Config, directory: bytes, path: bytes, outcome: Outcome, *, force: 
             outcome.evicted = _evict(c, directory)
             return None
         listing = list_files(path)
-        if listing.leftovers and not c.read_only:
+        if listing.leftovers and may_write(c, directory):
             remove_abandoned(Path(os.fsdecode(path)))
             found = recover(Path(os.fsdecode(path)))
             outcome.problems += [Problem(error.path, error.reason) for error in found]
@@ -287,7 +288,7 @@ class _Update:
             stamp = release_stamp(self.c, self.listing)
             complete = complete and self._only_changed(before, ids)
         row = self.make_row(content, ids, stamp if complete else b"")
-        if self.c.rename_source_files and not self.c.read_only:
+        if self.c.rename_source_files and may_write(self.c, self.directory):
             row = self.rename(row, complete=complete)
         self.outcome.skipped = bool(ids.pending)
         return row

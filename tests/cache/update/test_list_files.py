@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rosecache import datafiles
@@ -19,7 +20,7 @@ from rosecache.errors import SourceDirectoryError
 from rosecache.query.lists import get_collage_releases, list_collages
 from rosecache.update import lists, update_cache, update_cache_for_collages
 from tests.support.audio import make_release, set_tags
-from tests.support.library import UPDATE_PROGRAM, make_list, release_id_on_disk
+from tests.support.library import UPDATE_PROGRAM, exact_snapshot, make_list, release_id_on_disk
 
 NOBODY = "018b268e-ef68-7180-a01e-19bc3fdf970e"
 
@@ -86,15 +87,36 @@ def rests(c: Config, *paths: Path) -> None:
     assert changes_since(c, position).changes == ()
 
 
-def test_a_linked_list_stays_a_link(c: Config, member: str, tmp_path: Path) -> None:
+def test_a_list_that_is_a_link_is_read_and_not_written(c: Config, member: str, tmp_path: Path) -> None:
     elsewhere = tmp_path / "dotfiles" / "C.toml"
     make_list(elsewhere, "releases", member)
+    before = elsewhere.read_bytes()
     path = c.collages_dir / "C.toml"
     path.symlink_to(elsewhere)
     update_cache(c)
     assert path.is_symlink()
-    assert "[2020] A - Album" in elsewhere.read_text()
+    assert elsewhere.read_bytes() == before
+    assert [release.id for release in get_collage_releases(c, "C")] == [member]
     rests(c, path, elsewhere)
+
+
+@pytest.mark.parametrize("permitted", [False, True])
+def test_lists_in_a_linked_directory_are_written_to_if_that_is_permitted(
+    c: Config, member: str, tmp_path: Path, permitted: bool
+) -> None:
+    elsewhere = tmp_path / "dotfiles"
+    (elsewhere / "lists").mkdir(parents=True)
+    make_list(elsewhere / "lists" / "C.toml", "releases", member)
+    (elsewhere / "lists" / ".in-progress.rosefs.toml.x.toml").touch()
+    before = exact_snapshot(elsewhere)
+    c.collages_dir.rmdir()
+    c.collages_dir.symlink_to(elsewhere / "lists")
+    if permitted:
+        c = msgspec.structs.replace(c, follow_links_to=(elsewhere,))
+    update_cache(c)
+    assert (exact_snapshot(elsewhere) == before) is not permitted
+    assert ("[2020] A - Album" in (elsewhere / "lists" / "C.toml").read_text()) is permitted
+    rests(c, elsewhere / "lists" / "C.toml")
 
 
 def test_mode_and_owner_of_a_list_are_kept(c: Config, member: str) -> None:
