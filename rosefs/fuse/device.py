@@ -40,6 +40,9 @@ def open_devices() -> set[int]:
 class Device:
     """The kernel, to be told what it must not remember any more: ``vfs.model.Kernel``."""
 
+    keeps_listings = False
+    """With llfuse nobody learns which directory is read, unless it was opened; and then the kernel keeps nothing."""
+
     def __init__(self) -> None:
         self._descriptor = -1
 

@@ -119,12 +119,13 @@ class Handlers:
 
     @_handler
     def opendir(self, inode: int, ctx: Any) -> int:
-        return self._ask(self._tree.is_cheap(inode), self._tree.opendir, inode)
+        return inode  # what it lists is found out when it is read
 
     def readdir(self, fh: int, off: int) -> Iterator[tuple[bytes, Any, int]]:
         # A generator runs after its call has returned, so the guard of the other handlers would see nothing.
         try:
-            for entry in self._tree.readdir(fh, off):
+            for entry in self._ask(self._tree.is_cheap(fh), self._tree.entries, fh, off):
+                self._tree.forget(entry.attributes.inode, 1)  # the kernel is told of names only
                 attributes = fill_entry(llfuse.EntryAttributes(), entry.attributes, self._timeouts)
                 yield entry.name, attributes, entry.offset
         except Exception as error:
@@ -132,7 +133,7 @@ class Handlers:
 
     @_handler
     def releasedir(self, fh: int) -> None:
-        self._tree.releasedir(fh)
+        """Nothing is kept of an open directory."""
 
     # Files -----------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from rosefs.fuse.companions import run_companions
 from rosefs.fuse.errnos import errno_for
 from rosefs.fuse.following import follow
 from rosefs.fuse.operations import Operations
+from rosefs.fuse.requests import Requests
 from rosefs.fuse.translation import (
     STOP_SIGNALS,
     Companion,
@@ -70,11 +71,12 @@ def _handler(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corou
 class Handlers(pyfuse3.Operations):
     """The kernel's requests as calls of a tree. pyfuse3 documents each method."""
 
-    def __init__(self, tree: Operations, timeouts: Timeouts) -> None:
+    def __init__(self, tree: Operations, timeouts: Timeouts, requests: Requests) -> None:
         super().__init__()
         self.started = trio.Event()
         """Set when the kernel has made contact."""
         self._tree = tree
+        self._requests = requests
         self._kernel = _Kernel()
         self._wanted_timeouts = timeouts
         self._timeouts = timeouts.untold()
@@ -130,19 +132,24 @@ class Handlers(pyfuse3.Operations):
 
     @_handler
     async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
-        return await self._ask(self._tree.is_cheap(inode), self._tree.opendir, inode)
+        may_keep = self._timeouts == self._wanted_timeouts and self._requests.may_list_unopened
+        if may_keep and self._requests.inode == inode:
+            # Then the kernel never asks again, opens all directories by itself, and keeps what they list.
+            self._kernel.keeps_listings = True
+            raise pyfuse3.FUSEError(errno.ENOSYS)
+        return inode  # what it lists is found out when it is read
 
     @_handler
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
-        for entry in self._tree.readdir(fh, start_id):
+        inode = fh or self._requests.inode
+        for entry in await self._ask(self._tree.is_cheap(inode), self._tree.entries, inode, start_id):
             if not pyfuse3.readdir_reply(token, entry.name, self._entry(entry.attributes), entry.offset):
+                self._tree.forget(entry.attributes.inode, 1)
                 break
-            if entry.name not in (b".", b".."):
-                self._tree.remember(entry.attributes.inode)
 
     @_handler
     async def releasedir(self, fh: int) -> None:
-        self._tree.releasedir(fh)
+        """Nothing is kept of an open directory."""
 
     # Files -----------------------------------------------------------------------------------------------
 
@@ -258,6 +265,8 @@ class Handlers(pyfuse3.Operations):
 class _Kernel:
     """The kernel, to be told what it must not remember any more: ``vfs.model.Kernel``."""
 
+    keeps_listings = False
+
     def forget_entry(self, parent: int, name: bytes) -> bool:
         return _is_known(pyfuse3.invalidate_entry, parent, name)
 
@@ -296,11 +305,13 @@ async def _serve(
     on_ready: Callable[[], None],
     companions: Sequence[Companion],
 ) -> None:
-    handlers = Handlers(tree, timeouts)
+    requests = Requests()
+    handlers = Handlers(tree, timeouts, requests)
     # Signals first: one that came between mounting and this would leave a dead mount.
     with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
         with explaining_refusal(mountpoint):
-            pyfuse3.init(handlers, str(mountpoint), {*pyfuse3.default_options, *options})
+            more = requests.listen(pyfuse3.__file__)
+            pyfuse3.init(handlers, str(mountpoint), {*pyfuse3.default_options, *options, *more})
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_terminate_on, signals, tree)

@@ -18,7 +18,7 @@ class Operations(Protocol):
 
     A method refuses by raising a ``FileSystemError``; whatever else it raises is taken for a mistake in the
     program. Names are bytes, offsets and sizes are bytes. Of these methods ``open``, ``read`` and
-    ``statfs`` touch a disk at any time, and ``getxattr`` may query; so may ``lookup`` and ``opendir``, unless
+    ``statfs`` touch a disk at any time, and ``getxattr`` may query; so may ``lookup`` and ``entries``, unless
     ``is_cheap`` says that they will not, and ``getattr``, unless ``is_known`` says so. What changes something
     always does, and takes its time; so does ``flush``, unless ``is_clean`` says that it will not.
     """
@@ -39,23 +39,17 @@ class Operations(Protocol):
         Raises NoEntryError if it is not there, and of these AbsentError if the kernel may remember that.
         """
 
-    def remember(self, inode: int) -> None:
-        """Counts one lookup of an inode that ``readdir`` gave and the kernel took."""
-
     def forget(self, inode: int, count: int) -> None:
         """Takes back ``count`` lookups."""
 
     def getattr(self, inode: int) -> Attributes:
         """Returns what ``stat`` shows."""
 
-    def opendir(self, inode: int) -> int:
-        """Opens a directory for one listing, which stays as it is now, and returns the handle."""
+    def entries(self, inode: int, offset: int) -> Iterator[DirectoryEntry]:
+        """Yields the entries of a directory after an offset, all of them for 0. Counts a lookup of each.
 
-    def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
-        """Yields the entries after an offset, all of them for 0. From memory; counts no lookup."""
-
-    def releasedir(self, handle: int) -> None:
-        """Closes a directory."""
+        From memory, when it has begun.
+        """
 
     def open(self, inode: int, flags: int) -> OpenFile:
         """Opens a file with the flags of open(2), O_TRUNC among them."""

@@ -160,7 +160,7 @@ class Arrivals:
                 names.setdefault(arrival.name, arrival.node_of(arrival.root))
             except NoEntryError:
                 continue
-        return Listing(names, listing.members, listing.generation)
+        return Listing(names, listing.members, listing.generation, before=listing)
 
     def _named(self, name: str) -> Arrival | None:
         found = self._shown.get(name)

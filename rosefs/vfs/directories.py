@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import unicodedata
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,10 @@ def _tell_nobody(directory: Key, lost: Collection[str], names: Container[str]) -
     pass
 
 
+def _tell_nobody_of_it(directory: Key) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What every directory needs to build its listing."""
@@ -49,6 +54,12 @@ class Context:
     """What is listed by a matcher."""
     relisted: Relisted = _tell_nobody
     """Called when a directory is listed anew."""
+    closed_up: Callable[[Key], None] = _tell_nobody_of_it
+    """Called when a directory lists something else although nothing has changed in the cache."""
+
+
+_GAP = 1 << 32
+"""Between the places of two entries, for others to come between them."""
 
 
 class Listing:
@@ -60,22 +71,42 @@ class Listing:
         generation: When it was read, see ``freshness.Versions``.
     """
 
-    __slots__ = ("_by_key", "_names_by_key", "_rows", "generation", "members", "names")
+    __slots__ = ("_by_key", "_names_by_key", "_places", "generation", "members", "names")
 
-    def __init__(self, names: dict[str, Node], members: frozenset[str], generation: int) -> None:
+    def __init__(
+        self,
+        names: dict[str, Node],
+        members: frozenset[str],
+        generation: int,
+        *,
+        before: Listing | None = None,
+    ) -> None:
+        """Makes one; ``before`` is what the directory listed until now, or lists but for a moment."""
         self.names = names
         self.members = members
         self.generation = generation
-        self._rows: list[tuple[str, Node]] | None = None
+        # Who has read what was listed before may read on here.
+        self._places: array[int] | None = (
+            None if before is None or before._places is None else self._placed_after(before)
+        )
         self._by_key: dict[Key, Node] | None = None
         self._names_by_key: dict[Key, str] | None = None
 
     @property
-    def rows(self) -> Sequence[tuple[str, Node]]:
-        """The names and nodes, for access by number."""
-        if self._rows is None:
-            self._rows = list(self.names.items())
-        return self._rows
+    def places(self) -> Sequence[int]:
+        """For each name a number that grows, and that what it stands for keeps in later listings."""
+        if self._places is None:
+            self._places = array("q", range(_GAP, (len(self.names) + 1) * _GAP, _GAP))
+        return self._places
+
+    def _placed_after(self, before: Listing) -> array[int]:
+        known = dict(zip((node.key for node in before.names.values()), before.places, strict=True))
+        places, last = array("q"), 0
+        for node in self.names.values():
+            place = known.get(node.key, 0)
+            last = place if place > last else last + 1
+            places.append(last)
+        return places
 
     @property
     def by_key(self) -> Mapping[Key, Node]:
@@ -214,6 +245,7 @@ class Directory(ABC):
         """Gives names that were kept from others for a while to those who wait for them."""
         with self._lock, suppress(NoEntryError):  # when all of it is gone
             self._list_anew()
+        self.context.closed_up(self.key)
 
     def unbind(self, name: str) -> None:
         """Takes back :meth:`bind`."""
@@ -236,7 +268,7 @@ class Directory(ABC):
             listing = self._listing
             assert listing is not None
             names = {name: node for name, node in listing.names.items() if node.key != without}
-            self._listing = Listing(names, listing.members, listing.generation)
+            self._listing = Listing(names, listing.members, listing.generation, before=listing)
             self._held_until = self.context.clock() + seconds
 
     def let_go(self) -> None:
@@ -359,7 +391,7 @@ class Directory(ABC):
             built.complete({node.key: name for name, node in names.items()})
         lost = [(name, key) for name, key in bound.items() if name not in names or names[name].key != key]
         self._memory.update(names, lost, (self._dropped_at or self.context.clock()) + RETIRED_SECONDS)
-        return Listing(names, built.members, generation)
+        return Listing(names, built.members, generation, before=self._listing)
 
     def _assign(
         self, candidates: Sequence[Candidate], owners: Mapping[str, Key], bound: Mapping[str, Key]

@@ -237,7 +237,7 @@ class Filling(Sinking):
         return OpenFile(handle, keep_cache=True)
 
     def _content(self, handle: int) -> ArrivingContent | None:
-        content = self._handles.get(handle, FileHandle).content
+        content = self._handles.get(handle).content
         return content if isinstance(content, ArrivingContent) else None
 
     def write(self, handle: int, offset: int, data: bytes) -> int:
@@ -255,14 +255,14 @@ class Filling(Sinking):
             content.sync()
 
     def is_clean(self, handle: int) -> bool:
-        opened = self._handles.get(handle, FileHandle)
+        opened = self._handles.get(handle)
         return super().is_clean(handle) if self._content(handle) is None else not opened.writes
 
     def flush(self, handle: int) -> None:
         content = self._content(handle)
         if content is None:
             super().flush(handle)
-        elif self._handles.get(handle, FileHandle).writes:
+        elif self._handles.get(handle).writes:
             content.flush()
 
     def release(self, handle: int) -> None:

@@ -91,9 +91,15 @@ class Forgetting:
             return True
         return self._tree.directory(directory).bound_now(text) == (inode.node.key, True)
 
-    def may_keep_names(self, directory: Key, listing: Listing) -> bool:
-        """Tells whether the kernel may remember what is shown of a directory: not what is old, or was added to it."""
-        return _names_last(directory) and self._tree.directory(directory).is_current(listing)
+    def may_keep_names(self, directory: Key) -> bool:
+        """Tells whether the kernel may remember names of what a directory lists, if nothing has changed since."""
+        return _names_last(directory)
+
+    def is_current(self, directory: Key, listing: Listing) -> bool:
+        """Tells whether a directory lists this as long as nothing changes: not what is old, or shown for a moment."""
+        if directory != ROOT_KEY and directory.space not in SPACES:
+            return False  # programs fill it
+        return self._tree.directory(directory).is_current(listing)
 
     def become_member(self, inode: Inode) -> None:
         """Has the kernel ask for all names of a file from now on: only that tells through which it is opened."""
@@ -121,6 +127,23 @@ class Forgetting:
             for directory in directories:
                 self._absent.pop(directory, None)
                 self._searches.pop(directory, None)
+
+    # Listings -------------------------------------------------------------------------------------------
+
+    def listing(self, directory: Key) -> None:
+        """Forgets what a directory lists."""
+        number = self._number(directory)
+        if number is not None:
+            self._telling.listing(number)
+
+    def shown_otherwise(self, directory: Key | None, release_id: str) -> None:
+        """Forgets what a directory lists, or every one in which files of a release are, as it does not for a moment."""
+        if directory is not None:
+            self.listing(directory)
+            return
+        for each in self._tree.directories():
+            if each.is_made_from({release_id}):
+                self.listing(each.key)
 
     # Names ----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""Open files and open directories: where their bytes and entries come from, and the table of handles.
+"""Open files: where their bytes come from, and the table of handles.
 
-Reads hold no lock and go to the source file as they are. A handle stays with the file that it was opened on,
-and a directory handle with the listing of that moment. There is no limit to their number but the system's.
+Reads hold no lock and go to the source file as they are. A handle stays with the file that it was opened on.
+There is no limit to their number but the system's.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import errno
 import os
 import stat
 import threading
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Protocol
 
-from rosefs.vfs.directories import Listing
 from rosefs.vfs.errors import AccessDeniedError, BadHandleError, NoEntryError, SourceIOError
 from rosefs.vfs.inodes import Inode
 from rosefs.vfs.nodes import Key
-
-T = TypeVar("T")
 
 _WOULD_BLOCK = (errno.EAGAIN, errno.EWOULDBLOCK)
 _NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
@@ -152,16 +149,6 @@ class FileHandle:
         return self.inode.draft or self.content
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryHandle:
-    """An open directory: its entries at the time of opening."""
-
-    directory: Key
-    listing: Listing
-    pinned: set[int] = field(default_factory=set)
-    """Inode numbers that were given out by it."""
-
-
 class Handles:
     """The table of open handles. Numbers are never used again."""
 
@@ -169,12 +156,12 @@ class Handles:
         self.refusing_devices: set[int] = set()
         self._lock = threading.Lock()
         self._next = 1
-        self._open: dict[int, FileHandle | DirectoryHandle] = {}
+        self._open: dict[int, FileHandle] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, handle: FileHandle | DirectoryHandle) -> int:
+    def add(self, handle: FileHandle) -> int:
         """Returns the number of a new handle."""
         with self._lock:
             number = self._next
@@ -182,24 +169,24 @@ class Handles:
             self._open[number] = handle
             return number
 
-    def get(self, number: int, kind: type[T]) -> T:
-        """Returns an open handle. Raises BadHandleError if it is not open or of another kind."""
+    def get(self, number: int) -> FileHandle:
+        """Returns an open file. Raises BadHandleError if it is not open."""
         handle = self._open.get(number)
-        if not isinstance(handle, kind):
-            raise BadHandleError(f"handle {number} is not an open {kind.__name__}")
+        if handle is None:
+            raise BadHandleError(f"handle {number} is not open")
         return handle
 
-    def remove(self, number: int, kind: type[T]) -> T:
-        """Takes a handle out of the table. Raises BadHandleError as :meth:`get` does."""
+    def remove(self, number: int) -> FileHandle:
+        """Takes an open file out of the table. Raises BadHandleError if it is not open."""
         with self._lock:
-            handle = self.get(number, kind)
+            handle = self.get(number)
             del self._open[number]
             return handle
 
     def files(self) -> list[FileHandle]:
         """Returns the open files."""
         with self._lock:
-            return [handle for handle in self._open.values() if isinstance(handle, FileHandle)]
+            return list(self._open.values())
 
     def clear(self) -> None:
         """Lets go of everything that is open."""

@@ -1,14 +1,14 @@
 """Inode numbers: which one a directory or file has, and what the kernel still knows.
 
 A number is a hash of the key of what it stands for, so that it is the same in every mount. What is kept here
-is what has been looked up and not been forgotten, or is listed by an open directory; nothing else.
+is what has been looked up, or listed, and not been forgotten; nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rosefs.vfs.errors import StaleError
@@ -36,7 +36,6 @@ class Inode:
         number: The inode number.
         node: What it stands for, as last seen.
         lookups: How often the kernel was told of it, less what it forgot.
-        pins: How many open directories list it.
         opens: How many open files it has.
         stamp: What tells whether the file is the one that was opened last; None if it was not yet.
         newest: The newest time that was shown; a directory's time never goes back.
@@ -50,14 +49,13 @@ class Inode:
 
     __slots__ = (
         "called", "draft", "is_looked_up_again", "is_member", "is_removed", "lookups", "newest", "node", "number",
-        "opens", "pins", "stamp", "through",
+        "opens", "stamp", "through",
     )  # fmt: skip
 
     def __init__(self, number: int, node: Node) -> None:
         self.number = number
         self.node = node
         self.lookups = 0
-        self.pins = 0
         self.opens = 0
         self.stamp: tuple[int, ...] | None = None
         self.newest = 0
@@ -110,30 +108,6 @@ class Inodes:
             inode = self._enter(node)
             inode.lookups += 1
             return inode
-
-    def remember_number(self, number: int) -> None:
-        """Counts a lookup of a listed inode. Raises StaleError if no open directory lists it."""
-        with self._lock:
-            self.get(number).lookups += 1
-
-    def pin(self, node: Node, pinned: set[int]) -> Inode:
-        """Keeps a listed node known until :meth:`unpin`; once for each set, to which it is added."""
-        with self._lock:
-            inode = self._enter(node)
-            if inode.number not in pinned:
-                pinned.add(inode.number)
-                inode.pins += 1
-            return inode
-
-    def unpin(self, pinned: Iterable[int]) -> list[Key]:
-        """Takes back what was pinned. Returns the keys of what is not known any more."""
-        with self._lock:
-            dropped = []
-            for number in pinned:
-                inode = self._known[number]
-                inode.pins -= 1
-                dropped += self._drop_unused(inode)
-            return dropped
 
     def forget(self, number: int, count: int) -> list[Key]:
         """Takes back lookups; never fails. Returns the key of what is not known any more, if so."""
@@ -262,7 +236,7 @@ class Inodes:
         return self._move(key, self._next_free(self._hash_of(version), version))
 
     def _drop_unused(self, inode: Inode) -> list[Key]:
-        if inode.lookups or inode.pins or inode.opens:
+        if inode.lookups or inode.opens:
             return []
         if self._known.pop(inode.number, None) is None:
             return []

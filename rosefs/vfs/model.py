@@ -64,8 +64,8 @@ class Attributes:
 class DirectoryEntry:
     """One line of a directory.
 
-    ``offset`` is where to go on after this entry: never 0, distinct, and stable as long as the handle is
-    open. ``name`` is UTF-8.
+    ``offset`` is where to go on after this entry: never 0, distinct, and the same as long as the entry is there.
+    ``name`` is UTF-8.
     """
 
     name: bytes
@@ -120,6 +120,10 @@ class Kernel(Protocol):
     call it. Each returns whether the kernel knew of what it was told about, and raises OSError if it cannot be told.
     """
 
+    @property
+    def keeps_listings(self) -> bool:
+        """Whether it remembers what directories list."""
+
     def forget_entry(self, parent: int, name: bytes) -> bool:
         """Has it forget where a name in a directory leads, or that the name is not there."""
 
@@ -127,4 +131,4 @@ class Kernel(Protocol):
         """Has it forget the attributes of a file or directory. Waits for nothing."""
 
     def drop_pages(self, inode: int) -> bool:
-        """Has it forget what it keeps of a file's content, and its attributes."""
+        """Has it forget what it keeps of a file's content, or of a directory's, and its attributes."""

@@ -27,8 +27,15 @@ class _Written:
 class Overlay:
     """Differences from the cache. Safe to use from several threads at once."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], begun: Callable[[Key | None, str], None]) -> None:
+        """Makes an empty one.
+
+        Args:
+            clock: Seconds, from any start.
+            begun: Called when a directory begins to show something else, or, if it is None, those of a release do.
+        """
         self._clock = clock
+        self._begun = begun
         self._lock = threading.Lock()
         self._written: dict[str, dict[str, _Written]] = {}
         self._keys: dict[Key, tuple[str, str]] = {}
@@ -44,6 +51,7 @@ class Overlay:
             self._written.setdefault(release_id, {})[name] = _Written(node, until)
             self._keys[node.key] = (release_id, name)
             self._renamed.pop(node.key, None)
+        self._begun(None, release_id)
 
     def settle(self, key: Key) -> None:
         """Lets a written name go a moment from now."""
@@ -87,8 +95,17 @@ class Overlay:
 
     # Hidden ---------------------------------------------------------------------------------------------
 
-    def hide(self, directory: Key | None, key: Key, *, seconds: float = MOMENT) -> None:
-        """Hides something in one directory, or in all of them, for a moment."""
+    def hide(self, directory: Key, key: Key) -> None:
+        """Hides something in one directory for a moment."""
+        self._hide(directory, key, MOMENT)
+        self._begun(directory, "")
+
+    def hide_everywhere(self, key: Key, release_id: str, seconds: float) -> None:
+        """Hides a file of a release in all directories."""
+        self._hide(None, key, seconds)
+        self._begun(None, release_id)
+
+    def _hide(self, directory: Key | None, key: Key, seconds: float) -> None:
         now = self._clock()
         with self._lock:
             for place in [place for place, until in self._hidden.items() if until <= now]:
@@ -132,7 +149,7 @@ class Overlay:
         names.update(self._new_names(directory, written, names, paths))
         if names.keys() == listing.names.keys():
             return listing
-        return Listing(names, listing.members, listing.generation)
+        return Listing(names, listing.members, listing.generation, before=listing)
 
     def _new_names(
         self, directory: Key, written: dict[str, FileNode], names: dict[str, Node], paths: set[bytes]

@@ -8,6 +8,7 @@ anything: that is ``filesystem``'s part.
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -27,8 +28,9 @@ from rosefs.vfs.errors import (
 )
 from rosefs.vfs.forgetting import Forgetting
 from rosefs.vfs.freshness import Freshness
-from rosefs.vfs.handles import Content, DirectoryHandle, FileHandle, GeneratedContent, Handles, SourceContent
+from rosefs.vfs.handles import Content, FileHandle, GeneratedContent, Handles, SourceContent
 from rosefs.vfs.inodes import Inode, Inodes
+from rosefs.vfs.listings import Listings, Piecemeal
 from rosefs.vfs.model import Appearance, Attributes, Counters, DirectoryEntry, Kernel, OpenFile
 from rosefs.vfs.nodes import PLAYLIST_M3U8, DirectoryNode, FileNode, Key, Node, playlist_of, top_key
 from rosefs.vfs.overlay import Overlay
@@ -58,15 +60,16 @@ class Reading:
         smart: Sequence[Smart],
     ) -> None:
         self._c = c
-        self._overlay = Overlay(clock)
+        self._overlay = Overlay(clock, lambda *where: self._forgetting.shown_otherwise(*where))
         self._telling = Telling()
         self._tree = Tree(
             c, settings, clock, lambda *relisted: self._forgetting.listed(*relisted),
-            top_key(appearance.view), smart,
+            top_key(appearance.view), smart, lambda key: self._forgetting.listing(key),
         )  # fmt: skip
         self._inodes = Inodes(self._tree.root)
         self._forgetting = Forgetting(self._tree, self._inodes, self._telling)
         self._handles = Handles()
+        self._listings = Listings(self._telling.listing)
         self._freshness = Freshness(c, clock, self._apply)
         self._appearance = appearance
         # Files whose size or time on the disk is not what the cache says, with the generation that it was
@@ -103,6 +106,8 @@ class Reading:
 
     def _apply(self, changes: Changes) -> None:
         dropped = self._tree.apply(changes)
+        for directory in dropped.directories:
+            self._forgetting.listing(directory.key)
         self._telling.find_out(lambda: self._forgetting.after(dropped))
 
     # Names and attributes -------------------------------------------------------------------------------
@@ -136,10 +141,6 @@ class Reading:
         keep_name = self._forgetting.may_keep_name(inode, directory.key, name)
         return self._attributes(inode, keep_name=keep_name)
 
-    def remember(self, inode: int) -> None:
-        """Counts a lookup of an entry that an open directory listed. Raises StaleError if none did."""
-        self._inodes.remember_number(inode)
-
     def forget(self, inode: int, count: int) -> None:
         """Takes back lookups; what nobody knows any more needs no memory. Never fails."""
         self._discard(self._inodes.forget(inode, count))
@@ -168,39 +169,41 @@ class Reading:
 
     # Directories ----------------------------------------------------------------------------------------
 
-    def opendir(self, inode: int) -> int:
-        """Opens a directory as it is now; later changes do not show in this handle.
+    def entries(self, inode: int, offset: int) -> Iterator[DirectoryEntry]:
+        """Yields the entries of a directory after an offset, 0 for all, without ``.`` and ``..``.
+
+        From offset 0 on they are those of now; and so they are from one on that comes late. Counts a lookup of each:
+        of what is not passed on it has to be taken back.
 
         Raises:
             NoEntryError: It is gone.
             NotADirectoryFsError: It is a file.
         """
-        self._freshness.check()
-        node = self._fresh(self._directory(inode))
-        return self._handles.add(DirectoryHandle(node.key, self._shown(node.key)))
+        reading = self._listings.find(inode) if offset else None
+        if reading is None:
+            self._freshness.check()
+            node = self._fresh(self._directory(inode))
+            reading = self._listings.begin(inode, node.key, self._shown(node.key))
+        # Looked at before the answer: of what changes from now on the kernel is told after it has got that.
+        is_current = self._forgetting.is_current(reading.directory, reading.listing)
+        reading.keeps = reading.keeps and is_current
+        index = bisect_right(reading.listing.places, offset)
+        if index == len(reading.rows):
+            self._listings.end(inode)
+        return self._entries(reading, index, is_current=is_current)
 
-    def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
-        """Yields the entries after an offset, 0 for all, without ``.`` and ``..``.
-
-        Each can be given to :meth:`remember` until the handle is released.
-        """
-        opened = self._handles.get(handle, DirectoryHandle)
-        rows = opened.listing.rows
-        keeps_names = self._forgetting.may_keep_names(opened.directory, opened.listing)
-        of_members = place_of(opened.directory) in OF_MEMBERS
-        for index in range(max(0, offset), len(rows)):
-            name, node = rows[index]
-            inode = self._inodes.pin(self._tree.listed(node), opened.pinned)
+    def _entries(self, reading: Piecemeal, index: int, *, is_current: bool) -> Iterator[DirectoryEntry]:
+        directory, places = reading.directory, reading.listing.places
+        keeps_names = is_current and self._forgetting.may_keep_names(directory)
+        of_members = place_of(directory) in OF_MEMBERS
+        for number in range(index, len(places)):
+            name, node = reading.rows[number]
+            inode = self._inodes.remember(self._tree.listed(node))
             # Where the kernel remembers names it does not ask for them before it opens a file.
             if inode.through is None or not (of_members or inode.is_member):
-                inode.through, inode.called = opened.directory, name
+                inode.through, inode.called = directory, name
             attributes = self._attributes(inode, keep_name=keeps_names and not inode.is_member)
-            yield DirectoryEntry(os.fsencode(name), attributes, index + 1)
-
-    def releasedir(self, handle: int) -> None:
-        """Closes a directory."""
-        opened = self._handles.remove(handle, DirectoryHandle)
-        self._discard(self._inodes.unpin(opened.pinned))
+            yield DirectoryEntry(os.fsencode(name), attributes, places[number])
 
     def is_cheap(self, inode: int) -> bool:
         """Tells whether names in a directory can be looked up and listed without asking the cache, or waiting."""
@@ -246,18 +249,18 @@ class Reading:
 
     def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
         """Returns bytes that are in memory already; None if :meth:`read` has to get them."""
-        return self._handles.get(handle, FileHandle).current.read_now(offset, size)
+        return self._handles.get(handle).current.read_now(offset, size)
 
     def read(self, handle: int, offset: int, size: int) -> bytes:
         """Returns bytes, fewer than asked for at the end of the file. May wait for the disk.
 
         Raises SourceIOError if the disk fails.
         """
-        return self._handles.get(handle, FileHandle).current.read(offset, size)
+        return self._handles.get(handle).current.read(offset, size)
 
     def release(self, handle: int) -> None:
         """Closes a file."""
-        opened = self._handles.remove(handle, FileHandle)
+        opened = self._handles.remove(handle)
         self._discard(self._inodes.closed(opened.inode))
 
     # The whole ------------------------------------------------------------------------------------------
@@ -279,6 +282,7 @@ class Reading:
         """Closes what is still open. Nothing may be asked afterwards."""
         self._telling.end()
         self._handles.clear()
+        self._listings.clear()
 
     def _discard(self, keys: Sequence[Key]) -> None:
         self._tree.discard(keys, self._inodes.has)

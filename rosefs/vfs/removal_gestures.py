@@ -53,7 +53,7 @@ def remove_file(edits: Edits, request: Request) -> None:
         edit.trash(path)
         if is_last:
             edits.emptied.setdefault(release.id, set()).add(node.key)
-            edits.overlay.hide(None, node.key, seconds=2 * MOMENT)
+            edits.overlay.hide_everywhere(node.key, release.id, 2 * MOMENT)
             edits.later.at(edits.clock() + MOMENT, ("emptied", release.id), lambda: _let_go(edits, release))
             _watch_emptied(edits, release)
     edits.overlay.drop(node.key)

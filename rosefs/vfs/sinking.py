@@ -62,7 +62,9 @@ class Sinking(Writing):
             for ghost in ghosts.values()
             if ghost.name in shown.names or ghost.member is None
         }
-        return Listing({**shown.names, **names}, shown.members, shown.generation) if names else shown
+        if not names:
+            return shown
+        return Listing({**shown.names, **names}, shown.members, shown.generation, before=shown)
 
     def _attributes(self, inode: Inode, *, keep_name: bool = False) -> Attributes:
         attributes = super()._attributes(inode, keep_name=keep_name)
@@ -164,7 +166,7 @@ class Sinking(Writing):
         return self._attributes(known)
 
     def _ghost_of(self, handle: int) -> GhostFile | None:
-        content = self._handles.get(handle, FileHandle).content
+        content = self._handles.get(handle).content
         return content if isinstance(content, GhostFile) else None
 
     def _take(self, ghost: GhostFile) -> None:

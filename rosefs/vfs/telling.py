@@ -28,6 +28,9 @@ may have to wait for a slow disk."""
 _THREADS = 4
 """One message that has to wait must not keep back the others."""
 
+_NO_NAME = b"\x01"
+"""A name that no directory has. To be told of any name, the kernel waits until nobody is reading the directory."""
+
 _PAGES_AT_ONCE = 50
 _END_PATIENCE = 5.0
 
@@ -46,6 +49,9 @@ class Telling:
         self._work: deque[Callable[[], None]] = deque()
         self._is_working = False
         self._names: dict[int, set[bytes]] = {}
+        self._listings: set[int] = set()
+        self._dropping_listings = 0
+        self._listed: set[int] = set()
         self._attributes: set[int] = set()
         self._pages: set[int] = set()
         self._dropping: Counter[int] = Counter()
@@ -73,6 +79,20 @@ class Telling:
     def entries(self, directory: int, names: Iterable[bytes]) -> None:
         """Has it forget names in a directory."""
         self._add(lambda: self._names.setdefault(directory, set()).update(names))
+
+    def listing(self, directory: int) -> None:
+        """Has it forget what a directory lists: now, and again when whoever is reading it has got the answer.
+
+        An answer from before the change may be on its way, and is kept when it arrives.
+        """
+        kernel = self._kernel
+        if kernel is not None and kernel.keeps_listings:
+            self._add(lambda: self._add_listing(directory))
+
+    def _add_listing(self, directory: int) -> None:
+        self._listings.add(directory)
+        self._listed.add(directory)
+        self._names.setdefault(directory, set())
 
     def attributes(self, inode: int) -> None:
         """Has it forget attributes."""
@@ -112,8 +132,14 @@ class Telling:
                 self._changed.notify_all()
 
     def wait(self, seconds: float = PATIENCE) -> bool:
-        """Waits until everything was told, but for what is held; returns whether it was."""
+        """Waits until everything was told, but for what is held; returns whether it was.
+
+        For listings longer than for the rest: telling of them waits for nothing the first time.
+        """
         with self._changed:
+            self._changed.wait_for(
+                lambda: not (self._listings or self._dropping_listings), max(seconds, PAGES_PATIENCE)
+            )
             return self._changed.wait_for(self._is_done, seconds)
 
     def drop_pages(self, inode: int) -> None:
@@ -128,7 +154,14 @@ class Telling:
         """Tells nothing any more. What is being told is waited for, as the kernel's session must outlive it."""
         with self._changed:
             self._kernel = None
-            for waiting in (self._work, self._names, self._attributes, self._pages, self._unknown):
+            for waiting in (
+                self._work,
+                self._names,
+                self._attributes,
+                self._pages,
+                self._unknown,
+                self._listings,
+            ):
                 waiting.clear()
             self._changed.notify_all()
             threads, self._threads = self._threads, []
@@ -149,7 +182,7 @@ class Telling:
             self._changed.notify_all()
 
     def _is_done(self) -> bool:
-        nothing_left = not (self._work or self._attributes or self._pages or self._running)
+        nothing_left = not (self._work or self._attributes or self._pages or self._listings or self._running)
         return nothing_left and all(self._held[directory] for directory in self._names)
 
     def _run(self) -> None:
@@ -175,6 +208,10 @@ class Telling:
         kernel = self._kernel
         if kernel is None:
             return None
+        if self._listings:
+            listings, self._listings = self._listings, set()
+            self._dropping_listings += 1
+            return partial(self._drop_listings, kernel, listings)
         if self._work and not self._is_working:
             self._is_working = True
             return partial(self._find_out, self._work.popleft())
@@ -183,7 +220,9 @@ class Telling:
             return partial(self._tell_all, kernel.forget_attributes, inodes)
         for directory in self._names:
             if not self._held[directory]:
-                return partial(self._tell_names, kernel, directory, self._names.pop(directory))
+                is_listed = directory in self._listed
+                self._listed.discard(directory)
+                return partial(self._tell_names, kernel, directory, self._names.pop(directory), is_listed)
         if self._pages:
             some = {self._pages.pop() for _ in range(min(len(self._pages), _PAGES_AT_ONCE))}
             self._dropping.update(some)
@@ -210,9 +249,21 @@ class Telling:
                 self._dropping.subtract(inodes)
                 self._dropping += Counter()  # without those that are done
 
-    def _tell_names(self, kernel: Kernel, directory: int, names: Iterable[bytes]) -> None:
+    def _drop_listings(self, kernel: Kernel, directories: Iterable[int]) -> None:
+        try:
+            for directory in directories:
+                self._tell(kernel.drop_pages, directory)
+        finally:
+            with self._changed:
+                self._dropping_listings -= 1
+
+    def _tell_names(self, kernel: Kernel, directory: int, names: set[bytes], is_listed: bool) -> None:
         for name in names:
             self._tell(kernel.forget_entry, directory, name)
+        if is_listed:
+            if not names:
+                self._tell(kernel.forget_entry, directory, _NO_NAME)
+            self._tell(kernel.drop_pages, directory)
 
     def _tell(self, tell: Callable[..., bool], *args: int | bytes) -> bool:
         if self._kernel is None:

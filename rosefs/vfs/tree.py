@@ -97,11 +97,14 @@ class Tree:
         relisted: Relisted,
         top: Key = ROOT_KEY,
         smart: Sequence[Smart] = (),
+        closed_up: Callable[[Key], None] = lambda key: None,
     ) -> None:
         self._c = c
         self.namer = Namer(c)
         self.versions = Versions()
-        self._context = Context(c, settings, self.namer, self.versions, clock, smart=smart, relisted=relisted)
+        self._context = Context(
+            c, settings, self.namer, self.versions, clock, smart=smart, relisted=relisted, closed_up=closed_up
+        )
         self._directories: dict[Key, Directory] = {}
         # Those that list files, by the release that they are of.
         self._of_release: dict[str, set[Key]] = {}

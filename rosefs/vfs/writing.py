@@ -176,7 +176,7 @@ class Writing(Reading):
 
     def write(self, handle: int, offset: int, data: bytes) -> int:
         """Writes bytes, and returns how many. Raises SourceWriteError, and then the old file stays."""
-        opened = self._handles.get(handle, FileHandle)
+        opened = self._handles.get(handle)
         if opened.inode.draft is None:
             raise ReadOnlyError("this file is open for reading")
         opened.inode.draft.write(offset, data)
@@ -184,24 +184,24 @@ class Writing(Reading):
 
     def fsync(self, handle: int) -> None:
         """Has what was written flushed to the disk."""
-        draft = self._handles.get(handle, FileHandle).inode.draft
+        draft = self._handles.get(handle).inode.draft
         if draft is not None:
             draft.sync()
 
     def is_clean(self, handle: int) -> bool:
         """Tells whether closing a file has nothing to save."""
-        opened = self._handles.get(handle, FileHandle)
+        opened = self._handles.get(handle)
         return not opened.writes or opened.inode.draft is None or opened.inode.draft.is_clean
 
     def flush(self, handle: int) -> None:
         """Saves what was written, when a program closes a file. Raises what saving does."""
-        opened = self._handles.get(handle, FileHandle)
+        opened = self._handles.get(handle)
         if opened.writes and opened.inode.draft is not None:
             self._save(opened.inode, opened.inode.draft.flush)
 
     def release(self, handle: int) -> None:
         """Closes a file for good. No program waits for this, so what is not saved yet is saved in a moment."""
-        opened = self._handles.get(handle, FileHandle)
+        opened = self._handles.get(handle)
         draft = opened.inode.draft
         if opened.writes and draft is not None and draft.end() and not draft.is_clean:
             self._later.at(
@@ -353,7 +353,7 @@ class Writing(Reading):
         else:
             # What was opened through a list stays so: an open file cannot become another one. There, editing in place
             # ends by cutting off, and copying begins so.
-            through = self._handles.get(handle, FileHandle).through
+            through = self._handles.get(handle).through
             in_list = through is not None and place_of(through) in OF_MEMBERS
             if in_list and (not size or draft is None or draft.shown() is None):
                 raise NotPermittedError(f"{inode.called}: a member is only cut off where it was written to")

@@ -292,12 +292,12 @@ def test_an_answer_that_comes_after_the_unmount_is_no_error(
 ) -> None:
     tree = partial(LateTree, CONTENT, awaited=tmp_path / "unmounted")
     with mounted(tree, tmp_path, binding, log_level=logging.DEBUG) as mount:
-        os.listdir(mount.path)  # the directory is closed without anybody waiting for it
+        (mount.path / "song").read_bytes()  # the file is closed without anybody waiting for it
         unmount(mount.path)
         (tmp_path / "unmounted").touch()
         assert mount.process.wait(HARD_LIMIT) == 0
     assert re.search(
-        rf"^DEBUG {binding}: fuse_releasedir\(\): fuse_reply_\* failed with No such",
+        rf"^DEBUG {binding}: fuse_release\(\): fuse_reply_\* failed with No such",
         mount.log(),
         re.MULTILINE,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rosecache.config import Config
@@ -67,11 +67,15 @@ class Browser:
         return True
 
     def entries(self, path: str) -> list[DirectoryEntry]:
-        handle = self.fs.opendir(self.stat(path).inode)
-        try:
-            return list(self.fs.readdir(handle, 0))
-        finally:
-            self.fs.releasedir(handle)
+        """Returns what is in a directory, and forgets it again."""
+        return self.forget(self.fs.entries(self.stat(path).inode, 0))
+
+    def forget(self, entries: Iterable[DirectoryEntry]) -> list[DirectoryEntry]:
+        """Takes back that entries were listed, and returns them."""
+        listed = list(entries)
+        for entry in listed:
+            self.fs.forget(entry.attributes.inode, 1)
+        return listed
 
     def ls(self, path: str = "") -> list[str]:
         """Returns the names in a directory, in its order."""

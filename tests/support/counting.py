@@ -31,13 +31,9 @@ class CountingFileSystem(FileSystem):
         self.calls["getattr"] += 1
         return super().getattr(inode)
 
-    def opendir(self, inode: int) -> int:
-        self.calls["opendir"] += 1
-        return super().opendir(inode)
-
-    def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
-        self.calls["readdir"] += 1
-        return super().readdir(handle, offset)
+    def entries(self, inode: int, offset: int) -> Iterator[DirectoryEntry]:
+        self.calls["entries"] += 1
+        return super().entries(inode, offset)
 
     def open(self, inode: int, flags: int) -> OpenFile:
         self.calls["open"] += 1

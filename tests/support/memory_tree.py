@@ -11,14 +11,13 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from rosefs.vfs.errors import (
     AbsentError,
-    BadHandleError,
     IsADirectoryFsError,
     NoAttributeError,
     NoEntryError,
@@ -88,7 +87,7 @@ class MemoryTree(ReadOnlyTree):
         self._next = ROOT_INODE + 1
         self._nodes: dict[int, Node] = {}
         self._root = self._number(content, ROOT_INODE)
-        self._handles: dict[int, bytes | list[DirectoryEntry]] = {}
+        self._handles: dict[int, bytes] = {}
         self._last_handle = 1000  # unlike any inode number that tests name
         self.lookups: Counter[int] = Counter()
         self.calls: Counter[str] = Counter()
@@ -103,10 +102,6 @@ class MemoryTree(ReadOnlyTree):
             self.lookups[node.inode] += 1
             return self._attributes(node)
 
-    def remember(self, inode: int) -> None:
-        with self._lock:
-            self.lookups[inode] += 1
-
     def forget(self, inode: int, count: int) -> None:
         with self._lock:
             self.lookups[inode] -= count
@@ -118,21 +113,17 @@ class MemoryTree(ReadOnlyTree):
             self.calls["getattr"] += 1
             return self._attributes(self._node(inode))
 
-    def opendir(self, inode: int) -> int:
+    def entries(self, inode: int, offset: int) -> Iterator[DirectoryEntry]:
         with self._lock:
-            names = self._directory(inode).items()
-            return self._handle(
-                [DirectoryEntry(name, self._attributes(node), at) for at, (name, node) in enumerate(names, 1)]
-            )
+            self.calls["entries"] += 1
+            names = list(self._directory(inode).items())
+        return self._entries(names, offset)
 
-    def readdir(self, handle: int, offset: int) -> Iterator[DirectoryEntry]:
-        entries = self._handles[handle]
-        if not isinstance(entries, list):
-            raise BadHandleError
-        yield from entries[offset:]
-
-    def releasedir(self, handle: int) -> None:
-        del self._handles[handle]
+    def _entries(self, names: Sequence[tuple[bytes, Node]], offset: int) -> Iterator[DirectoryEntry]:
+        for at, (name, node) in enumerate(names[offset:], offset + 1):
+            with self._lock:
+                self.lookups[node.inode] += 1
+            yield DirectoryEntry(name, self._attributes(node), at)
 
     def open(self, inode: int, flags: int) -> OpenFile:
         if flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
@@ -150,8 +141,6 @@ class MemoryTree(ReadOnlyTree):
 
     def read(self, handle: int, offset: int, size: int) -> bytes:
         content = self._handles[handle]
-        if not isinstance(content, bytes):
-            raise BadHandleError
         self.calls["read"] += 1
         return content[offset : offset + size]
 
@@ -207,7 +196,7 @@ class MemoryTree(ReadOnlyTree):
             raise NotADirectoryFsError
         return content
 
-    def _handle(self, what: bytes | list[DirectoryEntry]) -> int:
+    def _handle(self, what: bytes) -> int:
         self._last_handle += 1
         self._handles[self._last_handle] = what
         return self._last_handle
@@ -277,16 +266,16 @@ class StallingTree(MemoryTree):
 
 
 class LateTree(MemoryTree):
-    """A tree that is done with closing a directory only when a file exists."""
+    """A tree that is done with closing a file only when another one exists."""
 
     def __init__(self, content: Mapping[str, Content], *, awaited: Path) -> None:
         super().__init__(content)
         self._awaited = awaited
 
-    def releasedir(self, handle: int) -> None:
+    def release(self, handle: int) -> None:
         while not self._awaited.exists():
             time.sleep(0.01)
-        super().releasedir(handle)
+        super().release(handle)
 
 
 class CrossingTree(MemoryTree):

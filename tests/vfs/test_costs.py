@@ -89,12 +89,11 @@ def test_a_listing_costs_as_many_queries_whatever_it_lists(many: Config, path: s
     browser = Browser(many)
     number = browser.stat(path).inode
     with counted_queries(many) as first:
-        handle = browser.fs.opendir(number)
-        entries = list(browser.fs.readdir(handle, 0))
+        entries = list(browser.fs.entries(number, 0))
     assert entries or path in ("Releases - New", "Loose Tracks")
     assert len(first) <= queries
     with counted_queries(many) as again:
-        assert list(browser.fs.readdir(browser.fs.opendir(number), 0)) == entries
+        assert list(browser.fs.entries(number, 0)) == entries
         for entry in entries:
             assert browser.fs.lookup(number, entry.name) == entry.attributes
             assert browser.fs.getattr(entry.attributes.inode) == entry.attributes
@@ -145,8 +144,7 @@ def test_what_a_release_holds_is_read_once_for_all_views(many: Config) -> None:
     browser = Browser(many)
     numbers = [browser.stat(f"{path}/{NAME}").inode for path in VIEWS]
     with counted_queries(many) as queries:
-        handles = [browser.fs.opendir(number) for number in numbers]
-    listings = [list(browser.fs.readdir(handle, 0)) for handle in handles]
+        listings = [list(browser.fs.entries(number, 0)) for number in numbers]
     assert len(queries) == 3
     assert len(listings[0]) == 2
     assert listings == [listings[0]] * 3
@@ -158,7 +156,7 @@ def test_tracks_of_releases_are_read_once_for_all_views(many: Config) -> None:
         browser.stat(f"{path}/!All Tracks").inode for path in ("Artists/Artist 1", "Genres/K-Pop", "Releases")
     ]
     with counted_queries(many) as queries:
-        listings = [list(browser.fs.readdir(browser.fs.opendir(number), 0)) for number in numbers]
+        listings = [list(browser.fs.entries(number, 0)) for number in numbers]
     assert [len(listing) for listing in listings] == [20, 100, 100]
     assert len([query for query in queries if "FROM tracks" in query]) == 3 - 1  # the last has nothing new
 
@@ -169,7 +167,7 @@ def test_what_is_shared_goes_with_the_last_who_has_it(many: Config) -> None:
         for _ in range(2):
             number = browser.stat(path).inode
             with counted_queries(many) as queries:
-                browser.fs.releasedir(browser.fs.opendir(number))
+                browser.forget(browser.fs.entries(number, 0))
             assert queries != []
             browser.fs.forget(number, 1)
 
@@ -204,9 +202,7 @@ def test_after_a_retag_one_name_is_made_and_what_does_not_show_it_stays(unnamed:
     browser.fs.getattr(ROOT_INODE)
     with counted_queries(many) as queries:
         for number in untouched:
-            handle = browser.fs.opendir(number)
-            assert list(browser.fs.readdir(handle, 0))
-            browser.fs.releasedir(handle)
+            assert list(browser.fs.entries(number, 0))
     read = ("json_group_array", "r.names")
     assert not [query for query in queries if any(each in query for each in read)]  # no release was
     made = browser.fs.counters().evaluations
@@ -250,11 +246,7 @@ def test_what_the_kernel_forgets_takes_no_memory(many: Config) -> None:
     browser = Browser(many)
     fs = browser.fs
     releases = browser.stat("Releases").inode
-    handle = fs.opendir(releases)
-    listed = list(fs.readdir(handle, 0))
-    for entry in listed:
-        fs.remember(entry.attributes.inode)
-    fs.releasedir(handle)
+    listed = list(fs.entries(releases, 0))
     assert fs.counters().inodes == 2 + len(listed)
     for entry in listed:
         fs.forget(entry.attributes.inode, 1)

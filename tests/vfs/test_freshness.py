@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -301,27 +302,39 @@ def test_what_was_read_before_a_change_is_not_shared_after_it(
     assert browser.ls("Labels/X/!All Tracks") == [after]
 
 
-def test_an_open_directory_neither_repeats_nor_loses_entries(c: Config) -> None:
+@pytest.mark.parametrize("others", [0, 100])
+def test_who_reads_a_directory_gets_everything_once_whatever_comes_and_goes(c: Config, others: int) -> None:
     store(c, *(release_row(f"r{number:02}", title=f"Title {number:02}") for number in range(20)))
     browser = Browser(c)
     fs = browser.fs
     number = browser.stat("Releases").inode
-    handle = fs.opendir(number)
-    read = []
-    for entry in fs.readdir(handle, 0):
-        read.append(entry)
-        if len(read) == 10:
-            break
-    remove(c, "r03")
-    store(c, release_row("r00b", title="Title 00b"), release_row("r15", title="Renamed"))
+    browser.ls("Releases")
+    read = list(itertools.islice(fs.entries(number, 0), 10))
+    for gone in range(1, 9):  # as rm does with what it has read
+        remove(c, f"r{gone:02}")
+    store(c, release_row("r00b", title="Title 00b"), release_row("r19b", title="Title 19b"))
     browser.clock.advance(1)
-    assert len(browser.ls("Releases")) == 21
-    read += fs.readdir(handle, read[-1].offset)
+    for _ in range(others):  # so many that nobody remembers who was reading
+        fs.entries(browser.stat(f"Search/releasetitle:{_}").inode, 0)
+    read += fs.entries(number, read[-1].offset)
     titles = [entry.name.decode()[-8:] for entry in read[1:]]
-    assert titles == [f"Title {number:02}" for number in range(20)]
-    assert [entry.name for entry in fs.readdir(handle, read[4].offset)] == [entry.name for entry in read[5:]]
+    before = [f"Title {number:02}" for number in range(20)]
+    assert [title for title in titles if title in before] == before
     assert len({entry.offset for entry in read}) == len(read)
     assert 0 not in {entry.offset for entry in read}
+    assert [entry.name for entry in fs.entries(number, read[-2].offset)] == [read[-1].name]
+
+
+def test_two_may_read_a_directory_at_once(c: Config) -> None:
+    store(c, *(release_row(f"r{number:02}", title=f"Title {number:02}") for number in range(20)))
+    browser = Browser(c)
+    number, expected = browser.stat("Releases").inode, browser.ls("Releases")
+    offsets, names = [0, 0], [[], []]  # type: tuple[list[int], list[list[str]]]
+    for turn in range(12):
+        for entry in itertools.islice(browser.fs.entries(number, offsets[turn % 2]), 4):
+            names[turn % 2].append(entry.name.decode())
+            offsets[turn % 2] = entry.offset
+    assert names == [expected, expected]
 
 
 def test_a_directory_has_the_time_of_the_newest_change_of_what_it_lists(c: Config) -> None:

@@ -120,10 +120,8 @@ def test_the_top_is_never_forgotten(browser: Browser) -> None:
 
 def test_an_accepted_entry_of_a_listing_counts_as_a_lookup(browser: Browser) -> None:
     fs = browser.fs
-    handle = fs.opendir(browser.stat("Releases").inode)
-    accepted, refused, *_ = fs.readdir(handle, 0)
-    fs.remember(accepted.attributes.inode)
-    fs.releasedir(handle)
+    accepted, refused, *_ = fs.entries(browser.stat("Releases").inode, 0)
+    fs.forget(refused.attributes.inode, 1)
     assert fs.getattr(accepted.attributes.inode) == accepted.attributes
     with pytest.raises(StaleError):
         fs.getattr(refused.attributes.inode)
@@ -132,16 +130,13 @@ def test_an_accepted_entry_of_a_listing_counts_as_a_lookup(browser: Browser) -> 
         fs.getattr(accepted.attributes.inode)
 
 
-def test_two_open_listings_of_a_directory_do_not_forget_for_each_other(browser: Browser) -> None:
+def test_two_listings_of_a_directory_do_not_forget_for_each_other(browser: Browser) -> None:
     fs = browser.fs
     number = browser.stat("Releases").inode
-    one, two = fs.opendir(number), fs.opendir(number)
-    entry = next(fs.readdir(one, 0))
-    assert next(fs.readdir(two, 0)) == entry
-    assert next(fs.readdir(two, 0)) == entry  # started over, as rewinddir does
-    fs.releasedir(two)
-    fs.remember(entry.attributes.inode)
-    fs.releasedir(one)
+    entry = next(fs.entries(number, 0))
+    assert next(fs.entries(number, 0)) == entry
+    assert next(fs.entries(number, 0)) == entry  # started over, as rewinddir does
+    fs.forget(entry.attributes.inode, 2)
     assert fs.getattr(entry.attributes.inode)
     fs.forget(entry.attributes.inode, 1)
     with pytest.raises(StaleError):
@@ -181,7 +176,7 @@ def test_a_file_has_nothing_in_it(browser: Browser) -> None:
     with pytest.raises(NotADirectoryFsError):
         browser.fs.lookup(track, b"x")
     with pytest.raises(NotADirectoryFsError):
-        browser.fs.opendir(track)
+        browser.fs.entries(track, 0)
 
 
 @pytest.mark.parametrize(
