@@ -34,6 +34,7 @@ from rosefs.fuse.translation import (
     fill_absent,
     fill_entry,
     fill_statvfs,
+    refill_entry,
     trusted_timeouts,
 )
 from rosefs.vfs.errors import AbsentError, NoAttributeError, NotPermittedError, ReadOnlyError
@@ -142,10 +143,14 @@ class Handlers(pyfuse3.Operations):
     @_handler
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         inode = fh or self._requests.inode
-        for entry in await self._ask(self._tree.is_cheap(inode), self._tree.entries, inode, start_id):
-            if not pyfuse3.readdir_reply(token, entry.name, self._entry(entry.attributes), entry.offset):
-                self._tree.forget(entry.attributes.inode, 1)
+        filled, fill = pyfuse3.EntryAttributes(), fill_entry
+        for name, attributes, offset in await self._ask(
+            self._tree.is_cheap(inode), self._tree.entries, inode, start_id
+        ):
+            if not pyfuse3.readdir_reply(token, name, fill(filled, attributes, self._timeouts), offset):
+                self._tree.forget(attributes.inode, 1)
                 break
+            fill = refill_entry
 
     @_handler
     async def releasedir(self, fh: int) -> None:

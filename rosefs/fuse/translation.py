@@ -111,16 +111,21 @@ StatvfsT = TypeVar("StatvfsT")
 
 def fill_entry(entry: EntryT, attributes: Attributes, timeouts: Timeouts) -> EntryT:
     """Puts what the tree knows of a file or directory into a binding's entry, and returns it."""
-    entry.st_ino = attributes.inode
     entry.generation = 0
+    entry.st_nlink = attributes.links
+    entry.st_blksize = BLOCK_SIZE
+    return refill_entry(entry, attributes, timeouts)
+
+
+def refill_entry(entry: EntryT, attributes: Attributes, timeouts: Timeouts) -> EntryT:
+    """Does the same with an entry that was filled before: not all of it is another one for each file."""
+    entry.st_ino = attributes.inode
+    entry.st_uid = attributes.uid
+    entry.st_gid = attributes.gid
     entry.entry_timeout = timeouts.entry if attributes.keep_name else 0
     entry.attr_timeout = timeouts.attributes if attributes.keep else 0
     entry.st_mode = (stat.S_IFDIR if attributes.is_directory else stat.S_IFREG) | attributes.mode
-    entry.st_nlink = attributes.links
-    entry.st_uid = attributes.uid
-    entry.st_gid = attributes.gid
     entry.st_size = attributes.size
-    entry.st_blksize = BLOCK_SIZE
     entry.st_blocks = -(-attributes.size // _SECTOR)
     entry.st_atime_ns = attributes.atime
     entry.st_mtime_ns = attributes.mtime

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import unicodedata
 from abc import ABC, abstractmethod
-from array import array
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from rosefs.settings import VfsSettings
 from rosefs.vfs.building import Built, Shared
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.freshness import Versions
+from rosefs.vfs.listings import new_places, places_after
 from rosefs.vfs.names import RETIRED_SECONDS, Candidate, NameMemory, Namer, assign_names, unnumbered
 from rosefs.vfs.nodes import ARRIVAL, Key, Node
 
@@ -58,10 +58,6 @@ class Context:
     """Called when a directory lists something else although nothing has changed in the cache."""
 
 
-_GAP = 1 << 32
-"""Between the places of two entries, for others to come between them."""
-
-
 class Listing:
     """What a directory lists, in order; never changed once made.
 
@@ -86,8 +82,8 @@ class Listing:
         self.members = members
         self.generation = generation
         # Who has read what was listed before may read on here.
-        self._places: array[int] | None = (
-            None if before is None or before._places is None else self._placed_after(before)
+        self._places: Sequence[int] | None = (
+            None if before is None or before._places is None else places_after(before, names)
         )
         self._by_key: dict[Key, Node] | None = None
         self._names_by_key: dict[Key, str] | None = None
@@ -96,17 +92,8 @@ class Listing:
     def places(self) -> Sequence[int]:
         """For each name a number that grows, and that what it stands for keeps in later listings."""
         if self._places is None:
-            self._places = array("q", range(_GAP, (len(self.names) + 1) * _GAP, _GAP))
+            self._places = new_places(len(self.names))
         return self._places
-
-    def _placed_after(self, before: Listing) -> array[int]:
-        known = dict(zip((node.key for node in before.names.values()), before.places, strict=True))
-        places, last = array("q"), 0
-        for node in self.names.values():
-            place = known.get(node.key, 0)
-            last = place if place > last else last + 1
-            places.append(last)
-        return places
 
     @property
     def by_key(self) -> Mapping[Key, Node]:

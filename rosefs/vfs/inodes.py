@@ -198,11 +198,12 @@ class Inodes:
         return number if self._is_free(number, key) else self._next_free(number, key)
 
     def _enter(self, node: Node) -> Inode:
-        number = self._moved.get(node.key)
+        key = node.key
+        number = self._moved.get(key)
         if number is None:
-            number = self._hash_of(node.key)
-            if not self._is_free(number, node.key):
-                number = self._move(node.key, self._next_free(number, node.key))
+            number = self._hash_of(key)
+            if not self._is_free(number, key):
+                number = self._move(key, self._next_free(number, key))
         inode = self._known.get(number)
         if inode is not None and inode.is_removed:
             number = self._renumber(node.key)

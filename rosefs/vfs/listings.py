@@ -8,13 +8,36 @@ a help only.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from rosefs.vfs.directories import Listing
-from rosefs.vfs.nodes import Key
+from rosefs.vfs.nodes import Key, Node
+
+if TYPE_CHECKING:
+    from rosefs.vfs.directories import Listing
+
+_GAP = 1 << 32
+"""Between the places of two entries, for others to come between them."""
 
 _MOST = 64
 """How many directories may be read at once without listing any of them twice."""
+
+
+def new_places(number: int) -> Sequence[int]:
+    """Returns places for entries of which nobody has read any."""
+    return array("q", range(_GAP, (number + 1) * _GAP, _GAP))
+
+
+def places_after(before: Listing, names: Mapping[str, Node]) -> Sequence[int]:
+    """Returns places for entries of which some have places already: these keep them, if their order is the same."""
+    known = dict(zip((node.key for node in before.names.values()), before.places, strict=True))
+    places, last = array("q"), 0
+    for node in names.values():
+        place = known.get(node.key, 0)
+        last = place if place > last else last + 1
+        places.append(last)
+    return places
 
 
 class Piecemeal:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rosefs.settings import ViewKey
 
@@ -37,9 +37,9 @@ class Appearance:
         return most & ~self.umask & (0o777 if writable else 0o555)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attributes:
-    """What ``stat`` shows of a file or directory.
+    """What ``stat`` shows of a file or directory. Never changed; not frozen, since to make that takes twice as long.
 
     ``mode`` holds the permission bits alone; ``is_directory`` tells the type, which is a regular file
     otherwise. ``keep_name``: the kernel may remember that the name just asked for, or listed, leads here;
@@ -60,8 +60,35 @@ class Attributes:
     keep: bool = field(default=True, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryEntry:
+_LINKS = 1
+"""Of a directory it says nothing of how many are in it; with 2, ``find`` could conclude that there are none."""
+
+
+class Looks:
+    """Attributes of what is as the cache says, with all that is the same for the whole mount."""
+
+    def __init__(self, appearance: Appearance, *, writable: bool) -> None:
+        self.file_mode = appearance.mode(is_directory=False, writable=writable)
+        self.generated_mode = appearance.mode(is_directory=False, writable=False)
+        self._directory_mode = appearance.mode(is_directory=True, writable=writable)
+        self._uid, self._gid = appearance.uid, appearance.gid
+
+    def file(
+        self, inode: int, mode: int, size: int, mtime: int, keep_name: bool, keep: bool
+    ) -> Attributes:  # fmt: skip
+        """Returns the attributes of a file."""
+        uid, gid = self._uid, self._gid
+        return Attributes(inode, False, mode, _LINKS, size, mtime, mtime, mtime, uid, gid, keep_name, keep)
+
+    def directory(self, inode: int, mtime: int, keep_name: bool, keep: bool) -> Attributes:
+        """Returns the attributes of a directory."""
+        uid, gid = self._uid, self._gid
+        return Attributes(
+            inode, True, self._directory_mode, _LINKS, 0, mtime, mtime, mtime, uid, gid, keep_name, keep
+        )
+
+
+class DirectoryEntry(NamedTuple):
     """One line of a directory.
 
     ``offset`` is where to go on after this entry: never 0, distinct, and the same as long as the entry is there.

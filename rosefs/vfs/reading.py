@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -31,16 +32,13 @@ from rosefs.vfs.freshness import Freshness
 from rosefs.vfs.handles import Content, FileHandle, GeneratedContent, Handles, SourceContent
 from rosefs.vfs.inodes import Inode, Inodes
 from rosefs.vfs.listings import Listings, Piecemeal
-from rosefs.vfs.model import Appearance, Attributes, Counters, DirectoryEntry, Kernel, OpenFile
+from rosefs.vfs.model import Appearance, Attributes, Counters, DirectoryEntry, Kernel, Looks, OpenFile
 from rosefs.vfs.nodes import PLAYLIST_M3U8, DirectoryNode, FileNode, Key, Node, playlist_of, top_key
 from rosefs.vfs.overlay import Overlay
 from rosefs.vfs.places import OF_MEMBERS, Place, place_of
 from rosefs.vfs.telling import Telling
 from rosefs.vfs.tree import Tree
 from rosefs.vfs.xattrs import get_attribute, list_attributes
-
-_DIRECTORY_LINKS = 1
-"""Says nothing of how many directories are in it; with 2, ``find`` could conclude that there are none."""
 
 _OF_RELEASE = (Place.RELEASE, Place.COLLAGE_RELEASE, Place.SMART_RELEASE)
 
@@ -367,35 +365,22 @@ class Reading:
             )  # fmt: skip
         return content
 
+    @cached_property
+    def _looks(self) -> Looks:
+        return Looks(self._appearance, writable=self.writable)
+
     def _attributes(self, inode: Inode, *, keep_name: bool = False) -> Attributes:
-        node = inode.node
-        look, keep = self._appearance, self._tree.is_current(node)
-        if isinstance(node, FileNode):
-            found = self._found.get(node.key) if self._found else None
-            if found is not None and self._tree.is_current(found):
-                node = found
-            size, mtime = node.size, node.mtime
-            if inode.draft is not None and (shown := inode.draft.shown()) is not None:
-                (size, mtime), keep = shown, False
-            if node.key.space == PLAYLIST_M3U8:
-                keep = keep and not self._tree.directory(playlist_of(node.key)).is_held
-            mode = look.mode(is_directory=False, writable=self.writable and node.content is None)
-            return Attributes(
-                inode.number, False, mode, 1, size, mtime, mtime, mtime, look.uid, look.gid, keep_name, keep
-            )
-        mtime = inode.newest = max(inode.newest, node.mtime)
-        mode = look.mode(is_directory=True, writable=self.writable)
-        return Attributes(
-            inode.number,
-            True,
-            mode,
-            _DIRECTORY_LINKS,
-            0,
-            mtime,
-            mtime,
-            mtime,
-            look.uid,
-            look.gid,
-            keep_name,
-            keep,
-        )
+        node, keep = inode.node, self._tree.is_current(inode.node)
+        if not isinstance(node, FileNode):
+            inode.newest = max(inode.newest, node.mtime)
+            return self._looks.directory(inode.number, inode.newest, keep_name, keep)
+        found = self._found.get(node.key) if self._found else None
+        if found is not None and self._tree.is_current(found):
+            node = found
+        size, mtime = node.size, node.mtime
+        if inode.draft is not None and (shown := inode.draft.shown()) is not None:
+            (size, mtime), keep = shown, False
+        if node.key.space == PLAYLIST_M3U8:
+            keep = keep and not self._tree.directory(playlist_of(node.key)).is_held
+        mode = self._looks.file_mode if node.content is None else self._looks.generated_mode
+        return self._looks.file(inode.number, mode, size, mtime, keep_name, keep)

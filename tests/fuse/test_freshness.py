@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +161,31 @@ def test_what_is_known_is_not_asked_for_again(twins: Twins) -> None:
     for _ in range(3):
         assert [seen(twins.top / path) for path in paths] == first
     assert counted(twins.top) == before
+
+
+def test_what_was_listed_is_not_asked_for_again(twins: Twins, binding: str) -> None:
+    views = [str(path) for path in twins.top.iterdir() if path.name not in ("Collages", "Playlists")]
+    find = ["find", *views, "-ls"]
+    asked = []
+    for _ in range(3):
+        before = counted(twins.top)
+        listed = subprocess.run(find, check=True, capture_output=True, text=True, timeout=60).stdout
+        asked.append(counted(twins.top) - before)
+    directories = sum(line.split()[2].startswith("d") for line in listed.splitlines())
+    listing = {} if binding == "pyfuse3" else {"entries": asked[1]["entries"]}
+    # To have listed a directory is, to the kernel, to have changed when it was read last; it asks for that once.
+    assert asked[1] - Counter(getattr=directories) == listing
+    assert asked[2] == listing
+
+
+def test_names_in_lists_are_asked_for_and_the_lists_are_not(twins: Twins, binding: str) -> None:
+    lists = [twins.top / "Playlists", twins.top / "Playlists/Mix", twins.top / "Collages/Both"]
+    listed = [os.listdir(path) for path in lists]
+    before = counted(twins.top)
+    assert [os.listdir(path) for path in lists] == listed
+    asked = counted(twins.top) - before
+    assert asked["lookup"] == 3  # Mix, twice, and Both, on the way
+    assert (asked["entries"] == 0) == (binding == "pyfuse3")
 
 
 def test_a_change_elsewhere_costs_no_request_where_nothing_changed(twins: Twins) -> None:

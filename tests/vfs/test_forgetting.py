@@ -18,6 +18,7 @@ from rosecache.database import connect
 from rosefs.settings import VfsSettings
 from rosefs.vfs.errors import AbsentError
 from rosefs.vfs.nodes import Key
+from rosefs.vfs.overlay import MOMENT
 from rosefs.vfs.telling import Telling
 from tests.support.audio import make_release, set_tags
 from tests.support.browsing import Browser
@@ -256,6 +257,92 @@ def test_a_file_first_seen_in_a_playlist_is_asked_for_everywhere(watched: Watche
     fresh.fs.close()
 
 
+# Listings -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keeping(watched: Watched) -> Watched:
+    """A tree whose kernel keeps listings, of which it has all."""
+    watched.kernel.keeps_listings = True
+    for path, attributes in watched.walk():
+        if attributes.is_directory:
+            read_to_the_end(watched, path)
+    watched.told()
+    watched.kernel.pages.clear()
+    return watched
+
+
+def read_to_the_end(browser: Browser, path: str) -> None:
+    entries, inode = browser.entries(path), browser.stat(path).inode
+    assert browser.forget(browser.fs.entries(inode, entries[-1].offset if entries else 0)) == []
+
+
+def dropped(keeping: Watched) -> set[str]:
+    """Returns of which directories listings were dropped."""
+    keeping.settle()
+    return {
+        path for inode in keeping.kernel.pages if (path := keeping.paths[inode]).rpartition(".")[2] != "opus"
+    }
+
+
+def test_what_is_true_stays_with_the_kernel(keeping: Watched) -> None:
+    for path in ("", "Releases", f"Releases/{HASH}", "Playlists", "Playlists/p", "Releases/!All Tracks"):
+        read_to_the_end(keeping, path)
+    assert dropped(keeping) == set()
+
+
+def test_listings_of_what_a_change_concerns_are_dropped(keeping: Watched) -> None:
+    set_tags(keeping.c.music_source_dir / "loona/01.opus", title="Another")
+    rosecache.update_cache(keeping.c)
+    keeping.told()
+    expected = {f"Releases/{HASH}", f"Artists/LOONA/{HASH}", "Releases/!All Tracks", "Playlists/p"}
+    assert expected <= dropped(keeping)
+    assert not any("BLACKPINK" in path for path in dropped(keeping))
+
+
+def test_what_is_hidden_for_a_moment_is_dropped_and_not_kept(keeping: Watched) -> None:
+    path = f"Releases/{HASH}"
+    cover = keeping.stat(f"{path}/cover.png").inode
+    directory, file = (keeping.fs._inodes.get(each).node.key for each in (keeping.stat(path).inode, cover))
+    keeping.fs._overlay.hide(directory, file)
+    assert dropped(keeping) == {path}
+    keeping.kernel.pages.clear()
+    read_to_the_end(keeping, path)
+    assert dropped(keeping) == {path}
+    keeping.clock.advance(MOMENT)
+    keeping.kernel.pages.clear()
+    read_to_the_end(keeping, path)
+    assert dropped(keeping) == set()
+
+
+def test_what_is_hidden_everywhere_is_dropped_everywhere(keeping: Watched) -> None:
+    track = keeping.stat(f"Releases/{HASH}/01. Track 1.opus").inode
+    node = keeping.fs._inodes.get(track).node
+    keeping.fs._overlay.hide_everywhere(node.key, node.release_id, MOMENT)
+    assert {f"Releases/{HASH}", f"Artists/LOONA/{HASH}", "Releases/!All Tracks", "Playlists/p"} <= dropped(
+        keeping
+    )
+
+
+def test_what_was_begun_for_a_moment_is_not_kept_when_another_has_finished_it(keeping: Watched) -> None:
+    path = f"Releases/{HASH}"
+    inode, cover = keeping.stat(path).inode, keeping.stat(f"{path}/cover.png").inode
+    directory, file = (keeping.fs._inodes.get(each).node.key for each in (inode, cover))
+    keeping.fs._overlay.hide(directory, file)
+    next(keeping.fs.entries(inode, 0))  # and then whoever reads this goes away
+    keeping.clock.advance(MOMENT)
+    dropped(keeping)
+    keeping.kernel.pages.clear()
+    read_to_the_end(keeping, path)
+    assert dropped(keeping) == {path}
+
+
+def test_a_directory_that_closes_up_is_dropped(keeping: Watched) -> None:
+    releases = keeping.fs._tree.directory(Key("releases", "", ""))
+    releases.close_up()
+    assert dropped(keeping) == {"Releases"}
+
+
 # Telling ------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +376,27 @@ def test_names_of_a_directory_in_use_are_told_afterwards() -> None:
             assert kernel.entries == {(8, "elsewhere")}
         assert telling.wait(60)
         assert kernel.entries == {(7, "here"), (8, "elsewhere")}
+
+
+def test_a_listing_is_dropped_at_once_and_when_nobody_reads_it() -> None:
+    kernel = NotingKernel(keeps_listings=True)
+    with telling_to(kernel) as telling:
+        with telling.holding((7,)):
+            telling.listing(7)
+            assert telling.wait(60)
+            assert (kernel.entries, kernel.pages) == (set(), {7})
+            kernel.pages.clear()
+        assert telling.wait(60)
+        assert kernel.pages == {7}
+        assert {directory for directory, _ in kernel.entries} == {7}  # that message waits for the readers
+
+
+def test_a_kernel_that_keeps_no_listings_is_not_told_of_them() -> None:
+    kernel = NotingKernel()
+    with telling_to(kernel) as telling:
+        telling.listing(7)
+        assert telling.wait(60)
+        assert (telling.told, kernel.pages) == (0, set())
 
 
 def test_an_operation_does_not_wait_for_a_kernel_that_waits() -> None:

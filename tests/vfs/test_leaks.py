@@ -19,10 +19,7 @@ from tests.support.browsing import Browser
 
 def _paths(browser: Browser, inode: int = ROOT_INODE) -> Iterator[int]:
     """Looks up everything, and yields each inode as often as it was looked up."""
-    handle = browser.fs.opendir(inode)
-    entries = list(browser.fs.readdir(handle, 0))
-    browser.fs.releasedir(handle)
-    for entry in entries:
+    for entry in browser.forget(browser.fs.entries(inode, 0)):
         found = browser.fs.lookup(inode, entry.name)
         yield found.inode
         if found.is_directory:
