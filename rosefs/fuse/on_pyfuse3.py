@@ -12,6 +12,7 @@ import functools
 import logging
 import os
 import signal
+import stat
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ from rosefs.fuse.translation import (
     trusted_timeouts,
 )
 from rosefs.vfs.errors import AbsentError, NoAttributeError, NotPermittedError, ReadOnlyError
+from rosefs.vfs.listings import HERE
 from rosefs.vfs.model import Attributes, OpenFile
 
 log = logging.getLogger(__name__)
@@ -144,6 +146,10 @@ class Handlers(pyfuse3.Operations):
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         inode = fh or self._requests.inode
         filled, fill = pyfuse3.EntryAttributes(), fill_entry
+        if not start_id:
+            # A kept listing is dropped by dropping its pages, and of nothing at all there would be none.
+            filled.st_ino, filled.st_mode = inode, stat.S_IFDIR
+            pyfuse3.readdir_reply(token, b".", filled, HERE)
         for name, attributes, offset in await self._ask(
             self._tree.is_cheap(inode), self._tree.entries, inode, start_id
         ):

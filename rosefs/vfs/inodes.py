@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MASK = (1 << 63) - 1
 _FIRST_FREE = ROOT_INODE + 1
 
+_LARGE, _FAR = 1000, 4
+
 
 def hash_key(key: Key) -> int:
     """Returns 63 bits that depend on the key alone."""
@@ -75,6 +77,7 @@ class Inodes:
         self._lock = threading.Lock()
         self._known: dict[int, Inode] = {ROOT_INODE: Inode(ROOT_INODE, root)}
         self._known[ROOT_INODE].lookups = 1
+        self._most = 1
         # Keys that have another number than their hash, and whose that number is. Both stay for good: no
         # number is given to another thing while the mount lives.
         self._moved: dict[Key, int] = {root.key: ROOT_INODE}
@@ -196,6 +199,16 @@ class Inodes:
             return moved
         number = self._hash_of(key)
         return number if self._is_free(number, key) else self._next_free(number, key)
+
+    def shrink(self) -> bool:
+        """Gives back the memory of a table that has become far too large; returns whether it was."""
+        with self._lock:
+            self._most = max(self._most, len(self._known))
+            if self._most < _LARGE or len(self._known) > self._most // _FAR:
+                return False
+            self._known = dict(self._known)
+            self._most = len(self._known)
+            return True
 
     def _enter(self, node: Node) -> Inode:
         key = node.key

@@ -17,6 +17,9 @@ from rosefs.vfs.nodes import Key, Node
 if TYPE_CHECKING:
     from rosefs.vfs.directories import Listing
 
+HERE = 1
+"""The place of a directory itself in what it lists, as ``.``, before everything else."""
+
 _GAP = 1 << 32
 """Between the places of two entries, for others to come between them."""
 
@@ -32,7 +35,7 @@ def new_places(number: int) -> Sequence[int]:
 def places_after(before: Listing, names: Mapping[str, Node]) -> Sequence[int]:
     """Returns places for entries of which some have places already: these keep them, if their order is the same."""
     known = dict(zip((node.key for node in before.names.values()), before.places, strict=True))
-    places, last = array("q"), 0
+    places, last = array("q"), HERE
     for node in names.values():
         place = known.get(node.key, 0)
         last = place if place > last else last + 1

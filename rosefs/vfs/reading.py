@@ -32,6 +32,7 @@ from rosefs.vfs.freshness import Freshness
 from rosefs.vfs.handles import Content, FileHandle, GeneratedContent, Handles, SourceContent
 from rosefs.vfs.inodes import Inode, Inodes
 from rosefs.vfs.listings import Listings, Piecemeal
+from rosefs.vfs.memory import give_back
 from rosefs.vfs.model import Appearance, Attributes, Counters, DirectoryEntry, Kernel, Looks, OpenFile
 from rosefs.vfs.nodes import PLAYLIST_M3U8, DirectoryNode, FileNode, Key, Node, playlist_of, top_key
 from rosefs.vfs.overlay import Overlay
@@ -67,7 +68,7 @@ class Reading:
         self._inodes = Inodes(self._tree.root)
         self._forgetting = Forgetting(self._tree, self._inodes, self._telling)
         self._handles = Handles()
-        self._listings = Listings(self._telling.listing)
+        self._listings = Listings(self._telling.drop_listing)
         self._freshness = Freshness(c, clock, self._apply)
         self._appearance = appearance
         # Files whose size or time on the disk is not what the cache says, with the generation that it was
@@ -98,9 +99,11 @@ class Reading:
         self._telling.drop_pages(inode)
 
     def follow(self) -> None:
-        """Notices what changed in the cache, also if nobody asks; to be called several times a second."""
+        """Notices what changed in the cache, and what was forgotten; to be called several times a second."""
         self._freshness.follow()
         self._telling.tell_again()
+        if self._inodes.shrink():
+            give_back()
 
     def _apply(self, changes: Changes) -> None:
         dropped = self._tree.apply(changes)

@@ -137,10 +137,20 @@ class Telling:
         For listings longer than for the rest: telling of them waits for nothing the first time.
         """
         with self._changed:
-            self._changed.wait_for(
-                lambda: not (self._listings or self._dropping_listings), max(seconds, PAGES_PATIENCE)
-            )
+            self._wait_for_listings(max(seconds, PAGES_PATIENCE))
             return self._changed.wait_for(self._is_done, seconds)
+
+    def drop_listing(self, directory: int) -> None:
+        """Has it forget what a directory lists, and waits for a moment until it has been told for the first time.
+
+        The kernel begins to use what was listed when it is told that this is all: here, it has nothing any more then.
+        """
+        self.listing(directory)
+        with self._changed:
+            self._wait_for_listings(PATIENCE)
+
+    def _wait_for_listings(self, seconds: float) -> None:
+        self._changed.wait_for(lambda: not (self._listings or self._dropping_listings), seconds)
 
     def drop_pages(self, inode: int) -> None:
         """Has it forget content and attributes, and waits until it did, or cannot now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -10,6 +11,7 @@ import rosecache
 from rosecache.config import Config
 from rosefs.vfs.errors import NoEntryError, NotADirectoryFsError, StaleError
 from rosefs.vfs.inodes import Inodes, hash_key
+from rosefs.vfs.memory import give_back
 from rosefs.vfs.model import ROOT_INODE
 from rosefs.vfs.nodes import ROOT_KEY, DirectoryNode, Key, Node
 from tests.support.browsing import Browser
@@ -186,3 +188,23 @@ def test_a_name_that_is_not_there(browser: Browser, name: bytes) -> None:
     for path in ("", "Releases", "Artists", "Artists/LOONA", "Releases/LOONA - 2018. Hash"):
         with pytest.raises(NoEntryError):
             browser.fs.lookup(browser.stat(path).inode, name)
+
+
+def test_a_table_that_was_large_is_made_anew_when_little_is_left() -> None:
+    inodes = Inodes(make_node("top"))
+    numbers = [inodes.remember(make_node(f"{each}")).number for each in range(4000)]
+    large = sys.getsizeof(inodes._known)
+    assert not inodes.shrink()
+    for number in numbers[:2000]:
+        inodes.forget(number, 1)
+    assert not inodes.shrink()
+    for number in numbers[2000:3990]:
+        inodes.forget(number, 1)
+    assert inodes.shrink()
+    assert sys.getsizeof(inodes._known) < large / 100
+    assert not inodes.shrink()
+    assert inodes.get(numbers[-1]).number == numbers[-1]
+
+
+def test_memory_is_given_back_on_any_c_library() -> None:
+    give_back()
