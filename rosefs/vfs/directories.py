@@ -35,10 +35,6 @@ def _tell_nobody(directory: Key, lost: Collection[str], names: Container[str]) -
     pass
 
 
-def _tell_nobody_of_it(directory: Key) -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """What every directory needs to build its listing."""
@@ -54,7 +50,7 @@ class Context:
     """What is listed by a matcher."""
     relisted: Relisted = _tell_nobody
     """Called when a directory is listed anew."""
-    closed_up: Callable[[Key], None] = _tell_nobody_of_it
+    closed_up: Callable[[Key], None] = lambda directory: None
     """Called when a directory lists something else although nothing has changed in the cache."""
 
 
