@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tempfile
@@ -10,6 +11,8 @@ import atheris
 
 with atheris.instrument_imports(include=["mutagen", "rosecache", "rosefs", "tomllib", "tomlkit"]):
     from scripts.torturelib.fuzzing import TARGETS
+
+    importlib.import_module("rosecache.template_engine")  # which is imported only when it is used
 
 if __name__ == "__main__":
     program, name, *arguments = sys.argv
