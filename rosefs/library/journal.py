@@ -29,7 +29,7 @@ from uuid6 import uuid7
 from rosecache.errors import LockTimeoutError, RosecacheError
 from rosecache.locks import wait_until
 from rosecache.temporary import claim, make_private_directory
-from rosefs.library.errors import NotFoundError
+from rosefs.library.errors import JournalError, NotFoundError
 from rosefs.library.making import OLD_SUFFIX, SUFFIX, remove_entry
 from rosefs.library.making import Edit as Edit
 from rosefs.library.steps import Cancelled, Done, Found, Header, Step, decode_lines, encode_line
@@ -226,7 +226,12 @@ class Journal:
     def _new_id(self) -> str:
         """Returns an id that is greater than all there are, also when the clock was put back since."""
         identifier = uuid7()
-        last = max(self._ids(), default="")
+        try:
+            last = max(self._ids(), default="")
+        except OSError as error:
+            raise JournalError(
+                f"the journal of edits in {self.directory} cannot be written: {error.strerror}. Nothing is changed"
+            ) from error
         if str(identifier) > last:
             return str(identifier)
         milliseconds = (UUID(last).int >> 80) + 1

@@ -29,7 +29,9 @@ def kept_ids(
         release_id: What the release's id is from now on.
         table: The datafile's.
     """
-    stored = {track.path: track.id for track in request.known.tracks} if request.known else {}
+    # Where the directory is another release's now, as when two changed names, its paths say nothing.
+    is_same = request.known is not None and request.known.id == release_id
+    stored = {track.path: track.id for track in request.known.tracks} if request.known and is_same else {}
     renamed = {} if request.c.write_ids_to_tags else _renamed(request)
     claims = []
     for path in request.content.paths:

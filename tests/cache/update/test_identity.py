@@ -60,6 +60,20 @@ def test_swapped_directories_keep_their_ids(c: Config, rebuilt: bool) -> None:
     assert (ids_on_disk(two), ids_on_disk(one)) == ids
 
 
+def test_a_new_file_in_a_swapped_directory_takes_no_id_of_its_place(c: Config, rebuilt: bool) -> None:
+    one, two = make_release(c.music_source_dir, "One"), make_release(c.music_source_dir, "Two")
+    update_cache(c)
+    ids = ids_on_disk(one)
+    (one / "01.opus").rename(one / "09.opus")
+    one.rename(c.music_source_dir / "x")
+    two.rename(one)
+    (c.music_source_dir / "x").rename(two)
+    make_track(one / "new.opus").replace(one / "01.opus")
+    update(c, rebuilt)
+    assert ids_on_disk(two)["09.opus"] == ids["01.opus"]
+    assert len({*ids_on_disk(one).values(), *ids_on_disk(two).values()}) == 4
+
+
 def test_renamed_and_swapped_tracks_keep_their_ids(c: Config, rebuilt: bool) -> None:
     directory = make_release(c.music_source_dir, "R", tracks=3)
     update_cache(c)
