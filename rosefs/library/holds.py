@@ -38,6 +38,7 @@ from rosecache.temporary import HOLD_PREFIX, IN_PROGRESS_PREFIX, claim, create_c
 from rosefs.library.editing import Touched, holding, refresh
 from rosefs.library.errors import CacheBehindError
 from rosefs.library.files import copy_content, new_version, rename_new, walk
+from rosefs.library.trash import trash
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,22 @@ class Holds:
     def hold_track(self, track: Track) -> None:
         """Holds the file of a track. Raises OSError, and then nothing is held."""
         self._hold(track.release, [(track.source_path, track.id)])
+
+    def throw_away(self, path: Path, name: str) -> Path:
+        """Puts a copy of a file, flushed, into the music's trash, and returns where. Raises OSError, TrashError."""
+        with self._lock:
+            self.use()
+            if self._directory is None:
+                self._begin()
+            assert self._directory is not None
+            copy = self._directory / f"{next(self._numbers)}.copy"
+            try:
+                _copy(path, copy)
+                thrown = trash(copy, original=self._c.music_source_dir / name).files_path
+            finally:
+                copy.unlink(missing_ok=True)
+            flush_directory(thrown.parent)
+        return thrown
 
     def use(self) -> None:
         """Says that somebody is still copying. Waits for nothing."""
@@ -267,10 +284,14 @@ def _keep(path: Path, held: Path) -> None:
         if path.is_symlink():
             held.symlink_to(path.readlink())
             return
-        with open(path, "rb", buffering=0) as old, open(held, "xb", buffering=0) as new:
-            copy_content(old.fileno(), new.fileno())
-            shutil.copystat(path, held)
-            os.fsync(new.fileno())
+        _copy(path, held)
+
+
+def _copy(path: Path, to: Path) -> None:
+    with open(path, "rb", buffering=0) as old, open(to, "xb", buffering=0) as new:
+        copy_content(old.fileno(), new.fileno())
+        shutil.copystat(path, to)
+        os.fsync(new.fileno())
 
 
 # Letting go, and putting back -------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from rosefs.vfs.ghosts import Ghost, GhostDirectory, GhostFile
 from rosefs.vfs.list_gestures import move_member, remove_member
 from rosefs.vfs.nodes import MEMBER, PLAYLIST_M3U8, TRACK, FileNode, Key, Node
 from rosefs.vfs.places import Place, place_of
-from rosefs.vfs.sinks import final_name, identify, is_temporary
+from rosefs.vfs.sinks import final_name, identify, is_source_of, is_temporary
 
 log = logging.getLogger(__name__)
 
@@ -308,11 +308,23 @@ def _take_into_playlist(edits: Edits, ghost: GhostFile) -> None:
 
 def _take_track(edits: Edits, ghost: GhostFile, track: Track) -> None:
     edits.sinks.holds.hold_track(track)
+    _keep_edit(edits, ghost, track)
     if track.id in (ghost.over, ghost.stands_for):
         ghost.stands_for = track.id
         return
     _add(edits, ghost.directory, track.id, ghost.group)
     ghost.stands_for, ghost.added = track.id, True
+
+
+def _keep_edit(edits: Edits, ghost: GhostFile, track: Track) -> None:
+    """Puts a copy with bytes of its own into the trash: a program that moves is going to delete what it was made of."""
+    if is_source_of(track, ghost):
+        return
+    name = final_name(ghost.name)
+    # Nobody can tell yet what a file of GNOME's is going to be called.
+    name = track.source_path.name if is_temporary(name) else name
+    kept = edits.sinks.holds.throw_away(ghost.path, name)
+    log.warning("%s is not what the library has of this track: a copy of it is in the trash, %s", name, kept)
 
 
 def _set_cover(edits: Edits, ghost: GhostFile, extension: str) -> None:

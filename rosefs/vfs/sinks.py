@@ -188,3 +188,12 @@ def identify(c: Config, ghost: GhostFile) -> Track | None:
             if filecmp.cmp(track.source_path, ghost.path, shallow=False):
                 return track
     return None
+
+
+def is_source_of(track: Track, ghost: GhostFile) -> bool:
+    """Tells whether a copy has the very bytes of the library's file. Raises OSError, but not if that file is gone."""
+    filecmp.clear_cache()  # which goes by size and time: too little where what is not the same is deleted
+    try:
+        return filecmp.cmp(track.source_path, ghost.path, shallow=False)
+    except FileNotFoundError:
+        return False
