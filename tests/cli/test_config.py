@@ -107,6 +107,12 @@ VIEWS = ", ".join(
         ("write_ids_to_tags = 'no'", "write_ids_to_tags: expected true or false, got text"),
         ("cover_art_stems = 'cover'", "cover_art_stems: expected a list, got text"),
         ("cover_art_stems = ['cover', 1]", "cover_art_stems[1]: expected text, got a whole number"),
+        *(
+            (f"{key} = ['cover', {part!r}]", f"{key}: expected parts of file names, without slashes")
+            for key in ("cover_art_stems", "valid_art_exts")
+            for part in ("../cover", "/cover", "cover/", "/")
+        ),
+        ('valid_art_exts = ["jpg\\u0000"]', "valid_art_exts: expected parts of file names, without slashes"),
         ("max_proc = 0", "max_proc: expected a number of at least 1"),
         ("max_filename_bytes = 300", "max_filename_bytes: expected a number from 20 to 255"),
         ("genres_file = 1", "genres_file: expected a path as text, got 1"),
