@@ -26,6 +26,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BLOCK_SIZE = 4096
 """What ``stat`` gives as the preferred size of a read. Larger ones upset kernels that cache by page."""
 
+_DIRECTORY, _FILE = stat.S_IFDIR, stat.S_IFREG
+
 _SECTOR = 512
 """The unit of ``st_blocks``, whatever the block size: stat(2)."""
 
@@ -124,9 +126,10 @@ def refill_entry(entry: EntryT, attributes: Attributes, timeouts: Timeouts) -> E
     entry.st_gid = attributes.gid
     entry.entry_timeout = timeouts.entry if attributes.keep_name else 0
     entry.attr_timeout = timeouts.attributes if attributes.keep else 0
-    entry.st_mode = (stat.S_IFDIR if attributes.is_directory else stat.S_IFREG) | attributes.mode
-    entry.st_size = attributes.size
-    entry.st_blocks = -(-attributes.size // _SECTOR)
+    entry.st_mode = (_DIRECTORY if attributes.is_directory else _FILE) | attributes.mode
+    size = attributes.size
+    entry.st_size = size
+    entry.st_blocks = -(-size // _SECTOR)
     entry.st_atime_ns = attributes.atime
     entry.st_mtime_ns = attributes.mtime
     entry.st_ctime_ns = attributes.ctime

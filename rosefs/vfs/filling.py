@@ -43,6 +43,8 @@ from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, Key, Node
 from rosefs.vfs.sinking import Sinking
 from rosefs.vfs.spool import PERMISSIONS
 
+_ARRIVING = (ArrivingFile, ArrivingDirectory)
+
 _XATTRS, _OUR_XATTRS = b"user.", b"user.rosefs."
 
 
@@ -166,7 +168,7 @@ class Filling(Sinking):
         return self._arrivals.shown(directory, super()._shown(directory))
 
     def _attributes(self, inode: Inode, *, keep_name: bool = False) -> Attributes:
-        if isinstance(inode.node, ArrivingFile | ArrivingDirectory):
+        if isinstance(inode.node, _ARRIVING):
             return attributes_of(inode.node, inode.number, self._appearance)
         return super()._attributes(inode, keep_name=keep_name)
 
@@ -274,7 +276,7 @@ class Filling(Sinking):
 
     def setattr(self, inode: int, changes: Changes, handle: int | None = None) -> Attributes:
         with self._settled(inode) as node:
-            if not isinstance(node, ArrivingFile | ArrivingDirectory):
+            if not isinstance(node, _ARRIVING):
                 return super().setattr(inode, changes, handle)
             look = self._appearance
             real = replace(

@@ -197,14 +197,16 @@ class Reading:
         directory, places = reading.directory, reading.listing.places
         keeps_names = is_current and self._forgetting.may_keep_names(directory)
         of_members = place_of(directory) in OF_MEMBERS
+        remember, attributes_of = self._inodes.remember, self._attributes
         for number in range(index, len(places)):
             name, node = reading.rows[number]
-            inode = self._inodes.remember(self._tree.listed(node))
+            inode = remember(node if node.release_id else self._tree.listed(node))
             # Where the kernel remembers names it does not ask for them before it opens a file.
             if inode.through is None or not (of_members or inode.is_member):
                 inode.through, inode.called = directory, name
-            attributes = self._attributes(inode, keep_name=keeps_names and not inode.is_member)
-            yield DirectoryEntry(os.fsencode(name), attributes, places[number])
+            attributes = attributes_of(inode, keep_name=keeps_names and not inode.is_member)
+            encoded = name.encode() if name.isascii() else os.fsencode(name)
+            yield DirectoryEntry(encoded, attributes, places[number])
 
     def is_cheap(self, inode: int) -> bool:
         """Tells whether names in a directory can be looked up and listed without asking the cache, or waiting."""
@@ -373,7 +375,8 @@ class Reading:
         return Looks(self._appearance, writable=self.writable)
 
     def _attributes(self, inode: Inode, *, keep_name: bool = False) -> Attributes:
-        node, keep = inode.node, self._tree.is_current(inode.node)
+        node = inode.node
+        keep = self._tree.versions.is_current(node.release_id, node.generation)
         if not isinstance(node, FileNode):
             inode.newest = max(inode.newest, node.mtime)
             return self._looks.directory(inode.number, inode.newest, keep_name, keep)

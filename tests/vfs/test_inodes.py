@@ -39,7 +39,18 @@ def test_numbers_are_the_same_in_the_next_mount(library: Config) -> None:
 def test_numbers_do_not_change_with_the_program() -> None:
     # Backups and exports remember them; a change here is one for every user.
     assert hash_key(Key("artists", "LOONA", "")) == 9217195190492539747
+    assert hash_key(Key("track", "018268cc-87ee-7d0d-a0b5-3e0e6ad7a1c1", "")) == 3713762821021253395
+    assert hash_key(Key("artists", "LOONA", "018268cc-87ee-7d0d-a0b5-3e0e6ad7a1c1")) == 607044468422942206
     assert hash_key(Key("file", "x", "a\udcff.jpg")) < 1 << 63
+
+
+def test_ids_that_are_alike_have_numbers_of_their_own_wherever_they_are() -> None:
+    ids = [f"{half:08x}-0000-7000-8000-{other:012x}" for half in range(40) for other in range(40)]
+    places = [("releases", ""), ("artists", ""), ("artists", "LOONA"), ("labels", "LOONA")]
+    keys = [Key(space, value, each) for space, value in places for each in ids]
+    keys += [Key(space, each, "") for space in ("track", "releases", "artists") for each in ids]
+    keys += [Key("artists", "x" * 36, ""), Key("artists", ids[1], "x" * 36), Key("artists", ids[1], ids[2])]
+    assert len({hash_key(key) for key in keys}) == len(keys)
 
 
 def test_a_file_has_one_number_in_every_view(browser: Browser) -> None:
