@@ -99,23 +99,20 @@ class ValuesDirectory(InView):
     def build(self, generation: int) -> Built:
         c, settings, view = self.context.c, self.context.settings, self.view
         assert view.values is not None
-        newest = rosecache.newest_changes(c, view.newest) if view.newest else {}
         values = view.values(c)
         if not view.ordered:
             hides = settings.hides_only_new(view.key)
             values = [
-                (value, only_new)
-                for value, only_new in values
-                if settings.lists(view.key, value) and not (only_new and hides)
+                each for each in values if settings.lists(view.key, each[0]) and not (each[1] and hides)
             ]
         return Built(
             [
                 Candidate(
                     safe_name(value, max_bytes=c.max_filename_bytes),
                     value,
-                    DirectoryNode(Key(view.key, value, ""), "", newest.get(value, 0), generation),
+                    DirectoryNode(Key(view.key, value, ""), "", newest, generation),
                 )
-                for value, _ in values
+                for value, _, newest in values
             ]
         )
 

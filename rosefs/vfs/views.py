@@ -5,21 +5,23 @@ A new view is a line here, its key in the settings, and its templates in the con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import rosecache
 from rosecache.config import Config
 from rosecache.model import Release
 from rosecache.query.filters import NOT_LOOSE, Filter, release_filter
+from rosecache.query.times import ShownValue, list_shown_values
 from rosefs.settings import SmartKind, ViewKey
 from rosefs.vfs.nodes import SEARCH, SMART_LISTS
 
 OF_ANY = ("release", "loose_track")
 """What the cache calls all releases when asked when any of them changed last."""
 
-Values = list[tuple[str, bool]]
-"""Artists, genres …, each with whether only new releases have it."""
+Values = Sequence[ShownValue]
+"""Artists, genres …"""
 
 
 def _nowhere(_: Release) -> Iterable[str]:
@@ -32,8 +34,8 @@ class View:
 
     Attributes:
         key: Its name in the configuration.
-        newest: What the cache calls its values' listings when asked when each changed last.
-        newest_of_all: The same for the view as a whole; several where any of them counts.
+        newest_of_all: What the cache calls what is in the view when asked when it changed last; several where any of
+            them counts.
         context: Under which key templates find the value of this view; empty if it has none.
         values: Lists the directories in it; None if it lists releases itself.
         wanted: What to ask the cache with for the releases under a value (an empty text if there are none); None for
@@ -47,7 +49,6 @@ class View:
     """
 
     key: ViewKey
-    newest: str
     wanted: Callable[[Config, str], Filter] | None
     values: Callable[[Config], Values] | None = None
     values_of: Callable[[Release], Iterable[str]] = _nowhere
@@ -84,63 +85,54 @@ def _genres_of(release: Release) -> Iterable[str]:
 
 
 _DECLARED = (
-    View("releases", "", _shelved, values_of=_if_shelved, newest_of_all=("release",)),
+    View("releases", _shelved, values_of=_if_shelved, newest_of_all=("release",)),
     View(
         "releases_new",
-        "",
         lambda c, _: release_filter(c, new=True),
         values_of=lambda release: ("",) if release.new else (),
         keeps_left=False,
         newest_of_all=("new",),
     ),
-    View("releases_added_on", "", _shelved, values_of=_if_shelved, newest_of_all=("release",)),
-    View("releases_released_on", "", _shelved, values_of=_if_shelved, newest_of_all=("release",)),
+    View("releases_added_on", _shelved, values_of=_if_shelved, newest_of_all=("release",)),
+    View("releases_released_on", _shelved, values_of=_if_shelved, newest_of_all=("release",)),
     View(
         "artists",
-        "artist",
         lambda c, artist: release_filter(c, release_artist_filter=artist),
-        values=lambda c: [(artist, False) for artist in rosecache.list_artists(c)],
+        values=partial(list_shown_values, kind="artist"),
         values_of=_artists_of,
         context="artist",
     ),
     View(
         "genres",
-        "genre",
         lambda c, genre: release_filter(c, genre_filter=genre),
-        values=lambda c: [(entry.genre, entry.only_new_releases) for entry in rosecache.list_genres(c)],
+        values=partial(list_shown_values, kind="genre"),
         values_of=_genres_of,
         context="genre",
     ),
     View(
         "descriptors",
-        "descriptor",
         lambda c, descriptor: release_filter(c, descriptor_filter=descriptor),
-        values=lambda c: [
-            (entry.descriptor, entry.only_new_releases) for entry in rosecache.list_descriptors(c)
-        ],
+        values=partial(list_shown_values, kind="descriptor"),
         values_of=lambda release: release.descriptors,
         context="descriptor",
     ),
     View(
         "labels",
-        "label",
         lambda c, label: release_filter(c, label_filter=label),
-        values=lambda c: [(entry.label, entry.only_new_releases) for entry in rosecache.list_labels(c)],
+        values=partial(list_shown_values, kind="label"),
         values_of=lambda release: release.labels,
         context="label",
     ),
     View(
         "loose_tracks",
-        "",
         lambda c, _: release_filter(c, release_type_filter="loosetrack"),
         newest_of_all=("loose_track",),
         values_of=lambda release: ("",) if release.releasetype == "loosetrack" else (),
     ),
     View(
         "collages",
-        "collage",
         None,
-        values=lambda c: [(name, False) for name in rosecache.list_collages(c)],
+        values=partial(list_shown_values, kind="collage"),
         context="collage",
         newest_of_all=("collage",),
         ordered=True,
@@ -150,16 +142,15 @@ _DECLARED = (
     ),
     View(
         "playlists",
-        "playlist",
         None,
-        values=lambda c: [(name, False) for name in rosecache.list_playlists(c)],
+        values=partial(list_shown_values, kind="playlist"),
         context="playlist",
         newest_of_all=("playlist",),
         ordered=True,
         keeps_left=False,
         smart="playlist",
     ),
-    View(SEARCH, "", None, values=_no_values, context="search", of_any=True, smart="search"),
+    View(SEARCH, None, values=_no_values, context="search", of_any=True, smart="search"),
 )
 
 VIEWS: Mapping[str, View] = {view.key: view for view in _DECLARED}

@@ -6,8 +6,10 @@ import msgspec
 import pytest
 
 from rosecache.config import ArtistAlias, Config
+from rosecache.query.facets import list_artists, list_descriptors, list_genres, list_labels
+from rosecache.query.lists import list_collages, list_playlists
 from rosecache.query.releases import get_release
-from rosecache.query.times import newest_change, newest_changes
+from rosecache.query.times import list_shown_values, newest_change, newest_changes
 from tests.support.rows import release_row, remove, store, store_collage, store_playlist, track_row
 
 KINDS = ("release", "new", "loose_track", "artist", "genre", "descriptor", "label", "collage", "playlist")
@@ -60,6 +62,50 @@ def test_newest_changes_of_genres_count_their_children(library: Config) -> None:
     assert (found["K-Pop"], found["Pop"], found["Ambient"]) == (200, 200, 200)
     store(library, release_row("another", genres=["pop"], mtime=150, tracks=[track_row("a")]))
     assert newest_changes(library, "genre")["pop"] == 200  # it shows the children too
+
+
+def list_apart(c: Config, kind: str) -> list[tuple[str, bool, int]]:
+    """Returns what list_shown_values() does, by other queries."""
+    newest = newest_changes(c, kind)
+    existing: dict[str, list[tuple[str, bool]]] = {
+        "artist": [(name, True) for name in list_artists(c)],
+        "genre": [(entry.genre, entry.only_new_releases) for entry in list_genres(c)],
+        "descriptor": [(entry.descriptor, entry.only_new_releases) for entry in list_descriptors(c)],
+        "label": [(entry.label, entry.only_new_releases) for entry in list_labels(c)],
+        "collage": [(name, False) for name in list_collages(c)],
+        "playlist": [(name, False) for name in list_playlists(c)],
+    }
+    return [(value, only_new, newest[value]) for value, only_new in existing[kind]]
+
+
+@pytest.mark.parametrize("kind", ["artist", "genre", "descriptor", "label", "collage", "playlist"])
+def test_shown_values_are_those_that_exist_with_their_times(library: Config, kind: str) -> None:
+    c = msgspec.structs.replace(library, artist_aliases=(ArtistAlias("Duo", ("K.", "Gone")),))
+    store_collage(c, "b", "old", "gone", mtime=150)
+    store_collage(c, "a", mtime=1)
+    store_playlist(c, "b", "o", mtime=5, cover=(b"b.jpg", 1, 600))
+    gone = release_row(
+        "gone",
+        artists={"main": ["Gone"]},
+        genres=["house"],
+        labels=["Gone"],
+        mtime=400,
+        tracks=[track_row("g")],
+    )
+    store(c, gone, release_row("another", genres=["pop"], artists={"main": ["Kim"]}, tracks=[track_row("a")]))
+    remove(c, "gone")
+    found = list_shown_values(c, kind)
+    if kind == "artist":
+        found = [(value, True, newest) for value, _, newest in found]
+        assert {value: newest for value, _, newest in found}["Duo"] > 400  # lost a release, by an alias
+    assert found == list_apart(c, kind) != []
+
+
+def test_shown_values_that_only_new_releases_have(library: Config) -> None:
+    assert [each[:2] for each in list_shown_values(library, "artist")] == [
+        ("K.", True), ("Kim", False), ("Zed", False),
+    ]  # fmt: skip
+    assert ("warm", False, 200) in list_shown_values(library, "descriptor")
 
 
 def test_newest_change_of_what_has_one_listing(library: Config) -> None:
