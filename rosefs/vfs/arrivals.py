@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 from rosefs.library.arrivals import Arriving
 from rosefs.vfs.arriving import NEVER_CURRENT, Arrival, Entry, Folder, State
-from rosefs.vfs.directories import Listing
 from rosefs.vfs.errors import ExistsError, NoEntryError
+from rosefs.vfs.listings import Listing
 from rosefs.vfs.names import RETIRED_SECONDS
 from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, Key, Node
 

@@ -7,11 +7,12 @@ import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rosefs.vfs.listings import Rows
 from rosefs.vfs.names import Candidate, Follower
 from rosefs.vfs.nodes import Key
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Built:
     """What a directory is going to list. ``members``: the releases that it is made from, by id."""
 
@@ -20,6 +21,8 @@ class Built:
     followers: Sequence[Follower] = ()
     complete: Callable[[Mapping[Key, str]], None] | None = None
     """Called with the names, for nodes whose content depends on them."""
+    rows: Rows | None = None
+    """What a directory lists of it where no name belongs to anything yet, for others to share."""
 
 
 class Shared:

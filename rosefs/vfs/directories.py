@@ -20,7 +20,7 @@ from rosefs.settings import VfsSettings
 from rosefs.vfs.building import Built, Shared
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.freshness import Versions
-from rosefs.vfs.listings import new_places, places_after
+from rosefs.vfs.listings import Listing
 from rosefs.vfs.names import RETIRED_SECONDS, Candidate, NameMemory, Namer, assign_names, unnumbered
 from rosefs.vfs.nodes import ARRIVAL, Key, Node
 
@@ -52,62 +52,6 @@ class Context:
     """Called when a directory is listed anew."""
     closed_up: Callable[[Key], None] = lambda directory: None
     """Called when a directory lists something else although nothing has changed in the cache."""
-
-
-class Listing:
-    """What a directory lists, in order; never changed once made.
-
-    Attributes:
-        names: Names with what they stand for.
-        members: The releases that it is made from, by id.
-        generation: When it was read, see ``freshness.Versions``.
-    """
-
-    __slots__ = ("_by_key", "_names_by_key", "_places", "generation", "members", "names")
-
-    def __init__(
-        self,
-        names: dict[str, Node],
-        members: frozenset[str],
-        generation: int,
-        *,
-        before: Listing | None = None,
-    ) -> None:
-        """Makes one; ``before`` is what the directory listed until now, or lists but for a moment."""
-        self.names = names
-        self.members = members
-        self.generation = generation
-        # Who has read what was listed before may read on here.
-        self._places: Sequence[int] | None = (
-            None if before is None or before._places is None else places_after(before, names)
-        )
-        self._by_key: dict[Key, Node] | None = None
-        self._names_by_key: dict[Key, str] | None = None
-
-    @property
-    def places(self) -> Sequence[int]:
-        """For each name a number that grows, and that what it stands for keeps in later listings."""
-        if self._places is None:
-            self._places = new_places(len(self.names))
-        return self._places
-
-    @property
-    def by_key(self) -> Mapping[Key, Node]:
-        """The nodes by key."""
-        if self._by_key is None:
-            self._by_key = {node.key: node for node in self.names.values()}
-        return self._by_key
-
-    def name_of(self, key: Key) -> str | None:
-        """Returns the name of what is listed under a key."""
-        if self._names_by_key is None:
-            self._names_by_key = {node.key: name for name, node in self.names.items()}
-        return self._names_by_key.get(key)
-
-    @property
-    def newest(self) -> int:
-        """The newest time of what is listed, in nanoseconds; 0 if nothing is."""
-        return max((node.mtime for node in self.names.values()), default=0)
 
 
 class Directory(ABC):
@@ -374,7 +318,10 @@ class Directory(ABC):
             built.complete({node.key: name for name, node in names.items()})
         lost = [(name, key) for name, key in bound.items() if name not in names or names[name].key != key]
         self._memory.update(names, lost, (self._dropped_at or self.context.clock()) + RETIRED_SECONDS)
-        return Listing(names, built.members, generation, before=self._listing)
+        listing = Listing(names, built.members, generation, before=self._listing)
+        if not owners and built.complete is None:
+            built.rows = listing.share(built.rows)
+        return listing
 
     def _assign(
         self, candidates: Sequence[Candidate], owners: Mapping[str, Key], bound: Mapping[str, Key]

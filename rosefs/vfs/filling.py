@@ -23,7 +23,6 @@ from rosefs.settings import VfsSettings
 from rosefs.vfs.arrivals import RELEASES, Arrivals
 from rosefs.vfs.arriving import Arrival, ArrivingDirectory, ArrivingFile, Entry, State, attributes_of
 from rosefs.vfs.completing import Completion
-from rosefs.vfs.directories import Listing
 from rosefs.vfs.drafts import refused
 from rosefs.vfs.edits import Operation, Request
 from rosefs.vfs.errors import (
@@ -38,6 +37,7 @@ from rosefs.vfs.errors import (
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.handles import FileHandle
 from rosefs.vfs.inodes import Inode
+from rosefs.vfs.listings import Listing
 from rosefs.vfs.model import Appearance, Attributes, Changes, OpenFile
 from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, Key, Node
 from rosefs.vfs.sinking import Sinking

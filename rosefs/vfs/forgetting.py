@@ -15,9 +15,10 @@ import unicodedata
 from collections.abc import Container, Iterable
 
 from rosecache.errors import RosecacheError
-from rosefs.vfs.directories import Directory, Listing
+from rosefs.vfs.directories import Directory
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.inodes import Inode, Inodes
+from rosefs.vfs.listings import Listing
 from rosefs.vfs.nodes import (
     PLAYLIST_COVER,
     PLAYLIST_M3U8,

@@ -7,15 +7,15 @@ a help only.
 
 from __future__ import annotations
 
+import functools
 import threading
+import weakref
 from array import array
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
 from rosefs.vfs.nodes import Key, Node
-
-if TYPE_CHECKING:
-    from rosefs.vfs.directories import Listing
 
 HERE = 1
 """The place of a directory itself in what it lists, as ``.``, before everything else."""
@@ -23,13 +23,136 @@ HERE = 1
 _GAP = 1 << 32
 """Between the places of two entries, for others to come between them."""
 
+MOST_SPREAD = 256
+"""How many listings have their names in dictionaries at once, in all trees of the process."""
+
 _MOST = 64
 """How many directories may be read at once without listing any of them twice."""
 
 
+Rows = tuple[tuple[str, ...], tuple["Node", ...]]
+"""What a directory lists, in order: the names, and what each stands for. A fraction of what a dictionary takes."""
+
+
+class Listing:
+    """What a directory lists, in order; never changed once made.
+
+    Most listings are made for a program that looks through everything once, and are kept for what the kernel has to be
+    told of them later. So only those used last have a dictionary, which is made again at need.
+
+    Attributes:
+        members: The releases that it is made from, by id.
+        generation: When it was read, see ``freshness.Versions``.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_by_key",
+        "_names",
+        "_names_by_key",
+        "_places",
+        "_rows",
+        "generation",
+        "members",
+    )
+
+    def __init__(
+        self,
+        names: dict[str, Node],
+        members: frozenset[str],
+        generation: int,
+        *,
+        before: Listing | None = None,
+    ) -> None:
+        """Makes one; ``before`` is what the directory listed until now, or lists but for a moment."""
+        self._names: dict[str, Node] | None = names
+        self._rows: Rows | None = None
+        self.members = members
+        self.generation = generation
+        # Who has read what was listed before may read on here.
+        self._places: Sequence[int] | None = (
+            None if before is None or before._places is None else places_after(before, names)
+        )
+        self._by_key: dict[Key, Node] | None = None
+        self._names_by_key: dict[Key, str] | None = None
+        _used(self)
+
+    @property
+    def names(self) -> Mapping[str, Node]:
+        """Names with what they stand for."""
+        names = self._names
+        if names is None:
+            assert self._rows is not None
+            names = self._names = dict(zip(*self._rows, strict=True))
+            _used(self)
+        return names
+
+    def share(self, rows: Rows | None) -> Rows:
+        """Takes rows that are the same as its own, if there are such; returns what it has now."""
+        own = self.rows
+        if rows is not None and own == rows:
+            own = self._rows = rows
+        return own
+
+    def put_away(self) -> None:
+        """Lets go of what can be made again of the rows."""
+        self._rows = self.rows
+        self._names = self._by_key = self._names_by_key = None
+
+    @property
+    def rows(self) -> Rows:
+        """The names and what they stand for, in order."""
+        rows = self._rows
+        if rows is None:
+            names = self.names
+            rows = self._rows = (tuple(names), tuple(names.values()))
+        return rows
+
+    @property
+    def places(self) -> Sequence[int]:
+        """For each name a number that grows, and that what it stands for keeps in later listings."""
+        if self._places is None:
+            self._places = new_places(len(self.rows[0]))
+        return self._places
+
+    @property
+    def by_key(self) -> Mapping[Key, Node]:
+        """The nodes by key."""
+        by_key = self._by_key
+        if by_key is None:
+            by_key = self._by_key = {node.key: node for node in self.names.values()}
+        return by_key
+
+    def name_of(self, key: Key) -> str | None:
+        """Returns the name of what is listed under a key."""
+        by_key = self._names_by_key
+        if by_key is None:
+            by_key = self._names_by_key = {node.key: name for name, node in self.names.items()}
+        return by_key.get(key)
+
+    @property
+    def newest(self) -> int:
+        """The newest time of what is listed, in nanoseconds; 0 if nothing is."""
+        return max((node.mtime for node in self.rows[1]), default=0)
+
+
+_used_last: deque[weakref.ref[Listing]] = deque()
+
+
+def _used(listing: Listing) -> None:
+    """Takes note that a listing has a dictionary, and puts away the oldest that has if there are too many."""
+    _used_last.append(weakref.ref(listing))
+    while len(_used_last) > MOST_SPREAD:
+        with suppress(IndexError):  # another thread was faster
+            oldest = _used_last.popleft()()
+            if oldest is not None:
+                oldest.put_away()
+
+
+@functools.lru_cache(maxsize=1024)
 def new_places(number: int) -> Sequence[int]:
     """Returns places for entries of which nobody has read any."""
-    return array("q", range(_GAP, (number + 1) * _GAP, _GAP))
+    return range(_GAP, (number + 1) * _GAP, _GAP)
 
 
 def places_after(before: Listing, names: Mapping[str, Node]) -> Sequence[int]:
@@ -58,7 +181,7 @@ class Piecemeal:
     def __init__(self, directory: Key, listing: Listing) -> None:
         self.directory = directory
         self.listing = listing
-        self.rows = list(listing.names.items())
+        self.rows = list(zip(*listing.rows, strict=True))
         self.keeps = True
 
 

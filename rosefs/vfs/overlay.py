@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from rosefs.vfs.directories import Listing
+from rosefs.vfs.listings import Listing
 from rosefs.vfs.names import RETIRED_SECONDS
 from rosefs.vfs.nodes import FileNode, Key, Node
 

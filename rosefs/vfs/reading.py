@@ -18,7 +18,6 @@ from rosecache.changes import Changes
 from rosecache.config import Config, PathTemplates
 from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
-from rosefs.vfs.directories import Listing
 from rosefs.vfs.errors import (
     AbsentError,
     IsADirectoryFsError,
@@ -31,7 +30,7 @@ from rosefs.vfs.forgetting import Forgetting
 from rosefs.vfs.freshness import Freshness
 from rosefs.vfs.handles import Content, FileHandle, GeneratedContent, Handles, SourceContent
 from rosefs.vfs.inodes import Inode, Inodes
-from rosefs.vfs.listings import Listings, Piecemeal
+from rosefs.vfs.listings import Listing, Listings, Piecemeal
 from rosefs.vfs.memory import give_back
 from rosefs.vfs.model import Appearance, Attributes, Counters, DirectoryEntry, Kernel, Looks, OpenFile
 from rosefs.vfs.nodes import PLAYLIST_M3U8, DirectoryNode, FileNode, Key, Node, playlist_of, top_key

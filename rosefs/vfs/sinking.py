@@ -11,7 +11,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from rosefs.vfs.directories import Listing
 from rosefs.vfs.drafts import refused
 from rosefs.vfs.edits import Edits, Operation
 from rosefs.vfs.errors import FileSystemError, NoEntryError, StaleError
@@ -19,6 +18,7 @@ from rosefs.vfs.gestures import perform, translated
 from rosefs.vfs.ghosts import GhostFile
 from rosefs.vfs.handles import FileHandle
 from rosefs.vfs.inodes import Inode
+from rosefs.vfs.listings import Listing
 from rosefs.vfs.model import Attributes, Changes, OpenFile
 from rosefs.vfs.nodes import GHOSTS, DirectoryNode, Key, Node
 from rosefs.vfs.places import Place, is_ghost, place_of
