@@ -27,6 +27,9 @@ from rosefs.vfs.nodes import ARRIVAL, Key, Node
 _MOST_SINGLE = 64
 """How many names are looked up one by one, before listing all of them costs less."""
 
+_NOTHING: dict[str, Node] = {}
+"""What most directories found by name alone; never written to."""
+
 Relisted = Callable[[Key, Collection[str], Container[str]], None]
 """Told of a directory, the names that do not lead where they did any more, and those that it lists now."""
 
@@ -68,7 +71,7 @@ class Directory(ABC):
         self._lock = threading.Lock()
         self._listing: Listing | None = None
         # What was found by name while there is no listing, and as of which generation.
-        self._single: dict[str, Node] = {}
+        self._single = _NOTHING
         self._single_from = 0
         self._valid_from = 0
         self._dropped_at = 0.0
@@ -224,7 +227,7 @@ class Directory(ABC):
         generation = self.context.versions.generation
         before = self.leading(None)
         listing = self._name(self.build(generation), generation)
-        self._listing, self._single = listing, {}
+        self._listing, self._single = listing, _NOTHING
         self.context.relisted(self.key, self._not_leading(before, listing), listing.names)
         if self.context.versions.generation != generation:
             # Something changed meanwhile. It may be in here or not: good for now, built anew next time.
@@ -255,7 +258,7 @@ class Directory(ABC):
             if self._listing is not None or self._memory or len(self._single) >= _MOST_SINGLE:
                 return None
             if not self._single:
-                self._single_from = generation
+                self._single, self._single_from = {}, generation
             elif self._single_from < self._valid_from:
                 return None  # names that were given out may be others by now, and belong to what had them
             found: Sequence[Node] | None = ()

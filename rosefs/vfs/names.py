@@ -136,13 +136,17 @@ class Namer:
             self._count = 0
 
 
+_NOTHING: dict[str, tuple[Key, float]] = {}
+"""What most directories remember; never written to."""
+
+
 class NameMemory:
     """Names that were taken away in one directory, and until when they still work."""
 
     __slots__ = ("_retired",)
 
     def __init__(self) -> None:
-        self._retired: dict[str, tuple[Key, float]] = {}
+        self._retired = _NOTHING
 
     def __bool__(self) -> bool:
         return bool(self._retired)
@@ -172,8 +176,9 @@ class NameMemory:
 
     def update(self, listed: Mapping[str, Node], lost: Iterable[tuple[str, Key]], until: float) -> None:
         """Retires what was lost, and takes back what is listed again."""
-        for name, key in lost:
-            self._retired[name] = (key, until)
+        retired = {name: (key, until) for name, key in lost}
+        if retired:
+            self._retired = self._retired | retired
         for name in [name for name in self._retired if name in listed]:
             del self._retired[name]
 

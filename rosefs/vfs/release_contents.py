@@ -55,7 +55,10 @@ class AllTracksDirectory(InView):
             found = named_tracks(self, missing, "all_tracks") if missing else {}
         for release_id, tracks in found.items():
             built = Built(
-                [Candidate(row[4], row[0], _track_node(row, release_id, generation)) for row in tracks]
+                [
+                    Candidate(row[4], row[0], node)
+                    for row, node in _with_nodes(self, "track", tracks, release_id, generation)
+                ]
             )
             parts[release_id] = shared.keep(keys[release_id], built)
         self._parts = [part for part in parts.values() if part is not None]
@@ -110,7 +113,8 @@ class ReleaseDirectory(InView):
             tracks = named_tracks(self, heads, "track")[release_id]
         # Tracks have the first choice of names, and among other files those that programs look for.
         candidates = [
-            Candidate(row[4], f"0{row[0]}", _track_node(row, release_id, generation)) for row in tracks
+            Candidate(row[4], f"0{row[0]}", node)
+            for row, node in _with_nodes(self, "all_tracks", tracks, release_id, generation)
         ]
         single: dict[str, ShownFile] = {}
         extra = []
@@ -185,9 +189,18 @@ def kept_name(name: str, max_bytes: int) -> str:
     return safe_name(path.stem, max_bytes=max_bytes, extension=path.suffix)
 
 
-def _track_node(row: ShownTrack, release_id: str, generation: int) -> Node:
-    track_id, size, mtime, path, _ = row
-    return FileNode(Key(TRACK, track_id, ""), release_id, mtime, generation, size=size, path=path)
+def _with_nodes(
+    directory: InView, kind: str, tracks: Sequence[ShownTrack], release_id: str, generation: int
+) -> Iterator[tuple[ShownTrack, Node]]:
+    """Yields tracks with their files: those that directories of another kind list, where they are there."""
+    built = directory.context.shared.find(directory.shared_key(kind, release_id, generation))
+    known = {each.node.key.value: each.node for each in built.candidates} if built is not None else {}
+    for row in tracks:
+        track_id, size, mtime, path, _ = row
+        node = known.get(track_id)
+        if not isinstance(node, FileNode) or (node.size, node.mtime, node.path) != (size, mtime, path):
+            node = FileNode(Key(TRACK, track_id, ""), release_id, mtime, generation, size=size, path=path)
+        yield row, node
 
 
 def _file_node(file: ShownFile, release_id: str, generation: int) -> Node:
