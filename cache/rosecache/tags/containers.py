@@ -71,10 +71,15 @@ _OGG_MAGIC = ((b"\x01vorbis", OGG_VORBIS), (b"OpusHead", OGG_OPUS), (b"\x7fFLAC"
 def is_audio(name: str | bytes) -> bool:
     """Says whether a file name has the extension of an audio file, in any case."""
     if isinstance(name, str):
-        dot = name.rfind(".")
-        return dot > 0 and name[dot:].lower() in AUDIO_EXTENSIONS
+        return suffix_of(name).lower() in AUDIO_EXTENSIONS
     dot = name.rfind(b".")
     return dot > 0 and name[dot:].lower() in _AUDIO_EXTENSIONS_BYTES
+
+
+def suffix_of(name: str) -> str:
+    """Returns the suffix of a file name by which it is an audio file: that of ``....opus``, too."""
+    dot = name.rfind(".")
+    return name[dot:] if dot > 0 else ""
 
 
 def kind_of(suffix: str, file: BinaryIO) -> Kind:

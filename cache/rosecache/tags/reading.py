@@ -20,7 +20,7 @@ from typing import BinaryIO, TypeVar
 from mutagen import MutagenError
 
 from rosecache.errors import UnreadableAudioError
-from rosecache.tags.containers import Kind, kind_of
+from rosecache.tags.containers import Kind, kind_of, suffix_of
 from rosecache.tags.values import AudioTags, RawTags, ids_of, tags_of
 
 BROKEN_FILE_ERRORS: tuple[type[Exception], ...] = (
@@ -95,7 +95,7 @@ def read_with(path: Path, read: Callable[[Kind, BinaryIO], T]) -> T:
     """Opens an audio file and has it read. Raises what :func:`read_tags` does, and what ``read`` means to."""
     with _open(path) as file:
         try:
-            return read(kind_of(os.path.splitext(path)[1], file), file)
+            return read(kind_of(suffix_of(os.path.basename(path)), file), file)
         except BROKEN_FILE_ERRORS as error:
             if (failed := _failed_io(error)) is not None:
                 raise failed from error

@@ -21,6 +21,7 @@ from rosecache.genres import load_genre_tree
 from rosecache.locks import lock
 from rosecache.model import PartialDate, Release, Track
 from rosecache.names import distinct_name, distinct_names, safe_name
+from rosecache.tags.containers import suffix_of
 from rosecache.templates import NameTemplate
 from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.rows import ReleaseRow, TrackRow, mapping_of
@@ -207,7 +208,7 @@ def source_name(c: Config, template: NameTemplate, release: Release) -> str:
 def source_parts(c: Config, template: NameTemplate, track: Track) -> list[str]:
     """Returns what a track should be called below its release: directories, then a name. Raises TemplateError."""
     *parents, stem = template.render_segments(track)
-    extension = os.path.splitext(track.source_path.name)[1]
+    extension = suffix_of(track.source_path.name)
     names = [safe_name(parent, max_bytes=c.max_filename_bytes) for parent in parents]
     return [
         *map(_visible, names),

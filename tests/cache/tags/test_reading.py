@@ -349,6 +349,13 @@ def test_names_of_audio_files(name: str) -> None:
     assert is_audio(name.encode())
 
 
+@pytest.mark.parametrize("name", ["....flac", ".hidden.flac", "a.b.FLAC"])
+def test_whatever_is_called_an_audio_file_is_read_as_one(name: str, tmp_path: Path) -> None:
+    plain = make_track(tmp_path / "a.flac", title="Title")
+    path = Path(shutil.copy(plain, tmp_path / name))
+    assert read_tags(path) == read_tags(plain)
+
+
 @pytest.mark.parametrize("name", ["a.wav", "mp3", ".mp3", "a.mp3.part", "a.mp3 ", ""])
 def test_names_of_other_files(name: str) -> None:
     assert not is_audio(name)
