@@ -16,7 +16,7 @@ from rosecache.query.rows import fetch
 
 _OF_FACETS = """
 SELECT value, max(mtime), min(new) FROM release_facets JOIN facets ON facets.key = facet_key
-JOIN releases ON releases.key = release_key WHERE kind IN ({kinds}) GROUP BY facet_key
+JOIN releases ON releases.key = release_key WHERE kind IN ({kinds}) GROUP BY kind, value
 """
 _BY_VALUE: Mapping[str, str] = {
     "artist": """
