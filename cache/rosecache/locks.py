@@ -86,7 +86,7 @@ def lock(c: Config, name: str, timeout: float = DEFAULT_TIMEOUT) -> Iterator[Non
             del _held.depths[path, place]
     finally:
         for descriptor in descriptors:
-            os.close(descriptor)
+            _free(descriptor, place)
 
 
 def wait_until(
@@ -115,8 +115,7 @@ def _try(path: str, place: int, descriptors: list[int]) -> bool:
     descriptor = _open(path)
     descriptors.append(descriptor)
     try:
-        # Of an open file description, not of the process: other threads of it wait, too.
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0))
+        _set(descriptor, fcntl.F_WRLCK, place)
         if os.fstat(descriptor).st_nlink:
             return True  # and no file that somebody has removed, beside which there may be another one by now
     except BlockingIOError:
@@ -124,6 +123,19 @@ def _try(path: str, place: int, descriptors: list[int]) -> bool:
     descriptors.remove(descriptor)
     os.close(descriptor)
     return False
+
+
+def _free(descriptor: int, place: int) -> None:
+    try:
+        # To close it is not enough while a process that was forked meanwhile has the same description open.
+        _set(descriptor, fcntl.F_UNLCK, place)
+    finally:
+        os.close(descriptor)
+
+
+def _set(descriptor: int, kind: int, place: int) -> None:
+    # Of an open file description, not of the process: other threads of it wait, too.
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _LOCK.pack(kind, os.SEEK_SET, place, 1, 0))
 
 
 def _open(path: str) -> int:

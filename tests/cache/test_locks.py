@@ -134,6 +134,25 @@ def test_an_exception_frees_the_lock(c: Config) -> None:
         pass
 
 
+def test_a_lock_is_freed_while_a_forked_process_has_its_file_open(c: Config) -> None:
+    """A fork has the same open file description, as a second descriptor of it has."""
+    with lock(c, "a"):
+        held = [
+            int(name)
+            for name in os.listdir("/proc/self/fd")
+            if os.path.lexists(f"/proc/self/fd/{name}")
+            and os.readlink(f"/proc/self/fd/{name}") == str(lock_path(c))
+        ]
+        copies = [os.dup(descriptor) for descriptor in held]
+    try:
+        assert copies
+        with lock(c, "a", timeout=0):
+            pass
+    finally:
+        for copy in copies:
+            os.close(copy)
+
+
 def test_no_lock_is_taken_on_a_file_that_was_removed_meanwhile(
     c: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
