@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 QUIET_SECONDS = 5.0
 """A new file in a known release gets no id before it has been left alone for so long."""
 
+_MOST_TOGETHER = 40
+"""A release of more files waits for the disk by itself: while several wait together, all of their files are open."""
+
 
 class Verdict(Enum):
     """Whether a release can be stored now."""
@@ -131,7 +134,8 @@ def assigning_ids(request: Request) -> Flushing[Assigned]:
             _derive_ids(request, connection, assigned, fresh)
             return assigned
         writing = _writing(request, connection, found_id, datafile, fresh, assigned)
-        if found_id is None and assigned.is_new_id and not kept:
+        is_small = len(request.content.paths) <= _MOST_TOGETHER
+        if is_small and found_id is None and assigned.is_new_id and not kept:
             yield from writing
         else:
             flushed(writing)

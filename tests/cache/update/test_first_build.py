@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from mutagen import FileType
 
+from rosecache import flushing
 from rosecache.config import Config
 from rosecache.database import maybe_invalidate_cache_database
 from rosecache.tags import is_audio
+from rosecache.update import batch as batches
 from rosecache.update import update_cache
 from rosecache.update.batch import MOST_RELEASES, Batch
 from tests.support.audio import FORMATS, make_release
@@ -103,6 +105,27 @@ def test_the_disk_is_waited_for_four_times_for_all_releases_of_a_job(
     assert flushed == {"syncfs": 4}
     assert None not in ids_on_disk(c.music_source_dir).values()
     check_cache(c)
+
+
+def test_large_releases_do_not_have_all_of_their_files_open_at_once(
+    c: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may have a thousand files open on most systems, and less than that are open here."""
+    make_library(c, MOST_RELEASES, 70)
+    most = 0
+    real = flushing.flush
+
+    def counting(descriptors: Iterable[int]) -> dict[int, OSError]:
+        nonlocal most
+        most = max(most, len(os.listdir("/proc/self/fd")))
+        return real(descriptors)
+
+    monkeypatch.setattr(flushing, "flush", counting)
+    monkeypatch.setattr(batches, "flush", counting)
+    before = len(os.listdir("/proc/self/fd"))
+    first_build(c, MOST_RELEASES)
+    assert 70 < most - before < 900
+    assert None not in ids_on_disk(c.music_source_dir).values()
 
 
 def test_files_of_a_job_that_cannot_be_flushed(c: Config, monkeypatch: pytest.MonkeyPatch) -> None:
