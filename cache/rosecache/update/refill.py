@@ -16,16 +16,25 @@ _AT_ONCE = 100
 """Releases in one transaction, in which others who write have to wait."""
 
 # In two parts, which the index answers.
-_OTHERS = "SELECT key, id FROM releases WHERE naming < :number OR naming > :number LIMIT :limit"
+_IS_ANY = "SELECT 1 FROM releases WHERE naming < :number OR naming > :number LIMIT 1"
+
+# Each release once: where two configurations share a cache, the other one may be making its names of them just now.
+_NEXT = "SELECT key, id FROM releases WHERE key > :after AND naming != :number ORDER BY key LIMIT :limit"
 
 
 def fill_names(c: Config) -> None:
     """Stores the names of all releases that have none, or others, under a configuration."""
-    values = {"number": naming_of(c).number, "limit": _AT_ONCE}
+    values = {"number": naming_of(c).number, "limit": _AT_ONCE, "after": 0}
     with connect(c) as connection:
-        while connection.execute(_OTHERS, {**values, "limit": 1}).fetchone() is not None:
+        if connection.execute(_IS_ANY, values).fetchone() is None:
+            return
+        while True:
             with transaction(connection):
-                for key, release_id in connection.execute(_OTHERS, values).fetchall():
+                found = connection.execute(_NEXT, values).fetchall()
+                for key, release_id in found:
                     row = load_release(connection, release_id=release_id)
                     assert row is not None  # in the same transaction
                     replace_names(connection, key, names_of(c, row))
+            if len(found) < _AT_ONCE:
+                return
+            values["after"] = found[-1]["key"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -10,15 +12,15 @@ import pytest
 
 from rosecache import get_release, get_tracks_of_release, list_releases
 from rosecache.config import ArtistAlias, Config, PathTemplates, TemplateSet
-from rosecache.database import connect
+from rosecache.database import connect, transaction
 from rosecache.errors import TemplateError
 from rosecache.model import Release, Track
 from rosecache.names import safe_name
 from rosecache.naming import UNNAMED, extension_of, hash_name, naming_of, split_names
 from rosecache.templates import NameTemplate, release_variables, track_variables
-from rosecache.update import update_cache, update_cache_for_releases
-from rosecache.update.naming import RELEASE_VARIABLES, TRACK_VARIABLES, names_of
-from rosecache.update.rows import FileRow, load_release
+from rosecache.update import refill, update_cache, update_cache_for_releases
+from rosecache.update.naming import RELEASE_VARIABLES, TRACK_VARIABLES, Names, names_of
+from rosecache.update.rows import FileRow, ReleaseRow, load_release
 from tests.support.audio import make_release
 from tests.support.rows import release_row, store, track_row
 
@@ -178,6 +180,37 @@ def test_an_update_makes_the_names_by_new_templates_and_then_has_nothing_to_do(
         before = connection.total_changes
         update_cache(changed)
         assert connection.total_changes == before
+
+
+def test_making_names_ends_when_another_configuration_makes_its_own_meanwhile(
+    c: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two mounts that share a cache look at the music at the same time, and have templates of their own."""
+    other = msgspec.structs.replace(c, path_templates=templates(default=TemplateSet(release="{{ id }}")))
+    store(c, *(release_row(f"r{number}", tracks=[track_row(f"t{number}")]) for number in range(5)))
+    store(other, *(release_row(f"s{number}", tracks=[track_row(f"u{number}")]) for number in range(5)))
+    made = []
+
+    def making(config: Config, row: ReleaseRow) -> Names:
+        made.append(row.id)
+        assert len(made) < 100
+        return names_of(config, row)
+
+    @contextmanager
+    def interrupted(connection: sqlite3.Connection) -> Iterator[None]:
+        with transaction(connection):
+            yield
+        with connect(c) as another, transaction(another):  # as the other one does
+            another.execute("UPDATE releases SET naming = ?", (naming_of(other).number,))
+
+    monkeypatch.setattr(refill, "_AT_ONCE", 2)
+    monkeypatch.setattr(refill, "names_of", making)
+    monkeypatch.setattr(refill, "transaction", interrupted)
+    refill.fill_names(c)
+    assert made == [f"s{number}" for number in range(5)]
+    monkeypatch.undo()
+    refill.fill_names(c)
+    assert stored_names(c) == made_names(c, everything(c))
 
 
 def test_a_release_that_lost_a_track_to_another_has_no_names_until_it_is_looked_at(c: Config) -> None:
