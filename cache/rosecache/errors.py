@@ -46,7 +46,7 @@ class LockTimeoutError(RosecacheError):
 
     Attributes:
         name: The lock's name.
-        holder: Who holds it, as far as the lock file says; an empty string if it does not.
+        holder: Who holds it, as far as the system says; an empty string if it does not.
     """
 
     def __init__(self, name: str, timeout: float, holder: str) -> None:
