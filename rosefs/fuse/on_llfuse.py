@@ -1,8 +1,8 @@
 """The binding to libfuse 2, by llfuse on threads: translates types and errors, and nothing else.
 
-llfuse runs every handler under one lock of its own. What is answered from memory is answered under it; what
-may query or touch a disk releases it. There is no READDIRPLUS, and the answer to open cannot drop a file's
-cached pages, so they are dropped before it.
+llfuse runs every handler under one lock of its own. What is answered from memory, or by a few short queries about one
+thing, is answered under it; what may take longer, or touch the disk of the music, releases it. There is no READDIRPLUS,
+and the answer to open cannot drop a file's cached pages, so they are dropped before it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Handlers:
     @_handler
     def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> Any:
         try:
-            found = self._ask(self._tree.is_cheap(parent_inode), self._tree.lookup, parent_inode, name)
+            found = self._ask(self._tree.is_cheap(parent_inode, name), self._tree.lookup, parent_inode, name)
         except AbsentError:
             return fill_absent(llfuse.EntryAttributes(), self._timeouts)
         return self._entry(found)
@@ -234,9 +234,9 @@ class Handlers:
 
     # Helpers ---------------------------------------------------------------------------------------------
 
-    def _ask(self, from_memory: bool, question: Callable[..., T], *args: int | bytes) -> T:
-        """Asks the tree under llfuse's lock if it answers from memory, and without it otherwise."""
-        if from_memory:
+    def _ask(self, is_cheap: bool, question: Callable[..., T], *args: int | bytes) -> T:
+        """Asks the tree under llfuse's lock if it answers by a few short queries at most, and without it otherwise."""
+        if is_cheap:
             return question(*args)
         with llfuse.lock_released:
             return question(*args)

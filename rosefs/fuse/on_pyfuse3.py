@@ -1,7 +1,8 @@
 """The binding to libfuse 3, by pyfuse3 on trio: translates types and errors, and nothing else.
 
-What is answered from memory is answered on the event loop; what may query or touch a disk runs in worker
-threads, and what waits for the music in threads of its own, so that a slow disk stalls nobody but its readers.
+What is answered from memory, or by a few short queries about one thing, is answered on the event loop: to hand it to
+a thread would cost more than that. What may take longer, as listing a whole view does, runs in worker threads, and what
+waits for the music in threads of its own, so that a slow disk stalls nobody but its readers.
 Directories are answered together with the attributes of what is in them (READDIRPLUS).
 """
 
@@ -102,7 +103,8 @@ class Handlers(pyfuse3.Operations):
         self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
         try:
-            found = await self._ask(self._tree.is_cheap(parent_inode), self._tree.lookup, parent_inode, name)
+            is_cheap = self._tree.is_cheap(parent_inode, name)
+            found = await self._ask(is_cheap, self._tree.lookup, parent_inode, name)
         except AbsentError:
             return fill_absent(pyfuse3.EntryAttributes(), self._timeouts)
         return self._entry(found)
@@ -252,9 +254,9 @@ class Handlers(pyfuse3.Operations):
 
     # Helpers ---------------------------------------------------------------------------------------------
 
-    async def _ask(self, from_memory: bool, question: Callable[..., T], *args: int | bytes) -> T:
-        """Asks the tree here if it answers from memory, and in a thread otherwise."""
-        if from_memory:
+    async def _ask(self, is_cheap: bool, question: Callable[..., T], *args: int | bytes) -> T:
+        """Asks the tree here if it answers by a few short queries at most, and in a thread otherwise."""
+        if is_cheap:
             return question(*args)
         return await trio.to_thread.run_sync(question, *args, limiter=self._queries)
 

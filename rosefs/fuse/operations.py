@@ -18,9 +18,9 @@ class Operations(Protocol):
 
     A method refuses by raising a ``FileSystemError``; whatever else it raises is taken for a mistake in the
     program. Names are bytes, offsets and sizes are bytes. Of these methods ``open``, ``read`` and
-    ``statfs`` touch a disk at any time, and ``getxattr`` may query; so may ``lookup`` and ``entries``, unless
-    ``is_cheap`` says that they will not, and ``getattr``, unless ``is_known`` says so. What changes something
-    always does, and takes its time; so does ``flush``, unless ``is_clean`` says that it will not.
+    ``statfs`` touch the disk of the music at any time, and ``getxattr`` may query. ``lookup`` and ``entries`` may ask
+    for much, unless ``is_cheap`` says that they will not, and ``getattr``, unless ``is_known`` says so. What changes
+    something always takes its time; so does ``flush``, unless ``is_clean`` says that it will not.
     """
 
     @property
@@ -111,8 +111,8 @@ class Operations(Protocol):
     def listxattr(self, inode: int) -> list[bytes]:
         """Returns the names of the extended attributes. From memory if ``is_known`` says so."""
 
-    def is_cheap(self, inode: int) -> bool:
-        """Tells whether questions about the names in a directory are answered from memory."""
+    def is_cheap(self, inode: int, name: bytes = b"") -> bool:
+        """Tells whether a name in a directory, or without one all of them, are found by a few short queries at most."""
 
     def is_known(self, inode: int) -> bool:
         """Tells whether the attributes of an inode are answered from memory."""

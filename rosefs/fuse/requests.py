@@ -13,6 +13,9 @@ import os
 import re
 
 _REQUEST = b"opcode: %s (%i), nodeid: %llu"
+_OF_DIRECTORY = b"DIR"
+"""In the names of what is asked to open and to read a directory, as OPENDIR and READDIRPLUS."""
+
 _INODE = re.compile(rb"nodeid: ([0-9]+)")
 _INIT_FLAGS = b"flags=0x%08x\n"
 _NO_OPENDIR_SUPPORT = 1 << 24
@@ -29,7 +32,8 @@ class Requests:
     """What libfuse says of the requests that it hands over. Of use in the thread only that it does so in.
 
     Attributes:
-        inode: What the request is about whose handler is being called; 0 if that is not known.
+        inode: What the request is about whose handler is being called, if that opens or reads a directory; 0 if it
+            is not known.
         may_list_unopened: The kernel knows of file systems that list directories without opening them.
     """
 
@@ -38,7 +42,10 @@ class Requests:
         self.may_list_unopened = False
         # Both have to live as long as libfuse does.
         self._function = _LOG_FUNCTION(self._log)
-        self._format = ctypes.CDLL(None).vsnprintf
+        # Of requests one thread at a time is told; of trouble any, in the midst of that.
+        self._buffer = ctypes.create_string_buffer(_MOST)
+        self._format = ctypes.PyDLL(None).vsnprintf
+        self._format.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p)
 
     def listen(self, library: str) -> frozenset[str]:
         """Has libfuse tell from now on what it is asked, if it can.
@@ -58,15 +65,16 @@ class Requests:
 
     def _log(self, level: int, text: bytes, arguments: int | None) -> None:
         if level < _DEBUG:
-            os.write(2, self._formatted(text, arguments))
+            os.write(2, self._formatted(ctypes.create_string_buffer(_MOST), text, arguments))
         elif _REQUEST in text:
-            found = _INODE.search(self._formatted(text, arguments))
-            self.inode = 0 if found is None else int(found[1])
+            said = self._formatted(self._buffer, text, arguments)
+            if _OF_DIRECTORY in said:  # nobody asks about others
+                found = _INODE.search(said)
+                self.inode = 0 if found is None else int(found[1])
         elif text == _INIT_FLAGS:
-            flags = int(self._formatted(text, arguments).partition(b"=")[2], 16)
+            flags = int(self._formatted(self._buffer, text, arguments).partition(b"=")[2], 16)
             self.may_list_unopened = bool(flags & _NO_OPENDIR_SUPPORT)
 
-    def _formatted(self, text: bytes, arguments: int | None) -> bytes:
-        buffer = ctypes.create_string_buffer(_MOST)
-        self._format(buffer, ctypes.c_size_t(_MOST), ctypes.c_char_p(text), ctypes.c_void_p(arguments))
+    def _formatted(self, buffer: ctypes.Array[ctypes.c_char], text: bytes, arguments: int | None) -> bytes:
+        self._format(buffer, _MOST, text, arguments)
         return buffer.value

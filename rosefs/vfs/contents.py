@@ -14,7 +14,7 @@ from rosecache.names import safe_name
 from rosecache.query.filters import Filter, ids_filter
 from rosecache.query.releases import releases_that_pass
 from rosecache.query.rows import snapshot
-from rosecache.query.shown import ShownRelease, find_shown_releases, list_shown_releases
+from rosecache.query.shown import ShownRelease, find_shown_releases, has_few_releases, list_shown_releases
 from rosecache.templates import NameTemplate
 from rosefs.rules.smart import releases_of as smart_releases
 from rosefs.settings import ViewKey
@@ -40,6 +40,9 @@ from rosefs.vfs.searching import find_smart, searched
 from rosefs.vfs.views import OF_ANY, SPACES, VIEWS, View
 
 ALL_TRACKS_NAME = "!All Tracks"
+
+_FEW = 32
+"""So many releases are listed in less than a millisecond, if the cache has their names."""
 
 
 class RootDirectory(Directory):
@@ -125,6 +128,12 @@ class ValuesDirectory(InView):
 
 class ReleasesDirectory(InView):
     """The releases of a view, or under one of its values."""
+
+    def is_short(self) -> bool:
+        if not self.key.value or self.view.is_slow:
+            return False
+        wanted = wanted_by(self)
+        return wanted is not None and has_few_releases(self.context.c, wanted, _FEW)
 
     def build(self, generation: int) -> Built:
         space, value = self.key.space, self.key.value

@@ -106,6 +106,19 @@ class Directory(ABC):
         """Whether the listing is there, so that nothing needs to be asked."""
         return self._listing is not None and self._is_good(self._listing)
 
+    def is_short(self) -> bool:
+        """Tells whether to list it takes a few short queries, with one more of these at most to find that out."""
+        return False
+
+    def finds_quickly(self, name: bytes) -> bool:
+        """Tells whether a name can be found without listing anything, by doing it; not while somebody lists."""
+        if self._listing is not None or self._lock.locked():
+            return False
+        try:
+            return self._find_single(name.decode()) is not None
+        except UnicodeDecodeError:
+            return True  # nothing ever has such a name
+
     @property
     def remembers_names(self) -> bool:
         """Whether there are names here that are not listed and still work."""

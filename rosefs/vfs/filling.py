@@ -143,8 +143,10 @@ class Filling(Sinking):
 
     # Looking --------------------------------------------------------------------------------------------
 
-    def is_cheap(self, inode: int) -> bool:
-        return super().is_cheap(inode) and not self._arrivals.shows_some_in(self._inodes.get(inode).node.key)
+    def is_cheap(self, inode: int, name: bytes = b"") -> bool:
+        return super().is_cheap(inode, name) and not self._arrivals.shows_some_in(
+            self._inodes.get(inode).node.key
+        )
 
     def _find(self, directory: DirectoryNode, name: bytes) -> Node:
         found = self._arrivals.find(directory.key, os.fsdecode(name))

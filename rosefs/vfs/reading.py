@@ -207,13 +207,16 @@ class Reading:
             encoded = name.encode() if name.isascii() else os.fsencode(name)
             yield DirectoryEntry(encoded, attributes, places[number])
 
-    def is_cheap(self, inode: int) -> bool:
-        """Tells whether names in a directory can be looked up and listed without asking the cache, or waiting."""
+    def is_cheap(self, inode: int, name: bytes = b"") -> bool:
+        """Tells whether a name in a directory, or without one all names, can be found by a few short queries at most.
+
+        So it is where it was listed already, where little is listed, and where the index of names tells of the name.
+        """
         node = self._inodes.get(inode).node
         if not isinstance(node, DirectoryNode):
             return self.is_known(inode)
         has_members = place_of(node.key) in OF_MEMBERS  # see become_member
-        return not has_members and self.is_known(inode) and self._tree.is_ready(node.key)
+        return not has_members and self.is_known(inode) and self._tree.is_cheap(node.key, name)
 
     def is_known(self, inode: int) -> bool:
         """Tells whether the attributes of a directory or file are known without asking the cache."""

@@ -98,6 +98,9 @@ class ReleaseDirectory(InView):
     _built: Built | None = None
     """What is listed, for other directories of the release to have it too."""
 
+    def is_short(self) -> bool:
+        return True
+
     def build(self, generation: int) -> Built:
         shared, key = self.context.shared, self.shared_key("track", self.key.id, generation)
         self._built = shared.find(key) or shared.keep(key, self._build(generation))

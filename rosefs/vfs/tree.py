@@ -149,10 +149,12 @@ class Tree:
         for directory in self.directories():
             self._context.relisted(directory.key, directory.leading(None), ())
 
-    def is_ready(self, key: Key) -> bool:
-        """Tells whether a directory's listing is there already."""
-        directory = self._directories.get(key)
-        return directory is not None and directory.context is self._context and directory.is_ready
+    def is_cheap(self, key: Key, name: bytes) -> bool:
+        """Tells whether a directory's listing is there already or takes a few short queries, or a name in it does."""
+        if key != ROOT_KEY and key.space not in SPACES:
+            return False  # programs fill it
+        directory = self.directory(key)
+        return directory.is_ready or directory.is_short() or (name != b"" and directory.finds_quickly(name))
 
     def is_current(self, node: Node) -> bool:
         """Tells whether nothing has changed that a node depends on."""

@@ -40,7 +40,8 @@ class View:
         values: Lists the directories in it; None if it lists releases itself.
         wanted: What to ask the cache with for the releases under a value (an empty text if there are none); None for
             playlists, for what matchers find, and for what has an order of its own.
-        releases: Lists the latter.
+        is_slow: What to ask with may take a while to find out.
+        releases: Lists what has an order of its own.
         values_of: Under which values a release is shown. Nowhere for those that list members by id.
         ordered: Its members have positions.
         keeps_left: Names of what went elsewhere by a retag still work.
@@ -59,6 +60,7 @@ class View:
     of_any: bool = False
     smart: SmartKind | None = None
     releases: Callable[[Config, str], list[Release]] | None = None
+    is_slow: bool = False
 
 
 def _no_values(_: Config) -> Values:
@@ -108,6 +110,7 @@ _DECLARED = (
         values=partial(list_shown_values, kind="genre"),
         values_of=_genres_of,
         context="genre",
+        is_slow=True,  # the tree of genres is compared with all that the cache has
     ),
     View(
         "descriptors",

@@ -168,7 +168,7 @@ class MemoryTree(ReadOnlyTree):
     def has_attribute(self, inode: int, name: bytes) -> bool:
         return name.startswith(b"user.")
 
-    def is_cheap(self, inode: int) -> bool:
+    def is_cheap(self, inode: int, name: bytes = b"") -> bool:
         return self._cheap
 
     is_known = is_cheap

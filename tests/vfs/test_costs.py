@@ -29,6 +29,7 @@ def many(c: Config) -> Config:
             title=f"Title {number:02}",
             artists={"main": [f"Artist {number % 5}"]},
             genres=["K-Pop"],
+            descriptors=["mellow"],
             labels=[f"Label {number}"],
             tracks=[track_row(f"track {number}-{disc}", disc, title=f"Song {disc}") for disc in "12"],
         )
@@ -98,6 +99,58 @@ def test_a_listing_costs_as_many_queries_whatever_it_lists(many: Config, path: s
             assert browser.fs.lookup(number, entry.name) == entry.attributes
             assert browser.fs.getattr(entry.attributes.inode) == entry.attributes
     assert again == []
+
+
+@pytest.mark.parametrize(
+    ("path", "is_cheap", "queries"),
+    [
+        ("Releases/Artist 1 - 2020. Title 01", True, 0),
+        ("Artists/Artist 1", True, 1),  # ten releases, which are counted
+        ("Labels/Label 7", True, 1),
+        ("Genres/K-Pop", False, 0),  # the genres that count as it may take a while to find
+        ("Releases", False, 0),
+        ("Releases/!All Tracks", False, 0),
+        ("Artists/Artist 1/!All Tracks", False, 0),
+        ("Labels", True, 0),  # listed to find one of them
+        ("Descriptors", False, 0),
+        ("Descriptors/mellow", False, 1),  # fifty
+        ("Collages/collage", False, 0),
+        (
+            "Collages/collage/01. Artist 0 - 2020. Title 00",
+            False,
+            0,
+        ),  # who looks up a name in it may have to wait
+        ("Playlists/playlist", False, 0),
+    ],
+)
+def test_what_is_short_is_told_from_what_is_long_by_a_query_at_most(
+    many: Config, path: str, is_cheap: bool, queries: int
+) -> None:
+    browser = Browser(many)
+    browser.stat("Labels/Label 7")
+    number = browser.stat(path).inode
+    with counted_queries(many) as asked:
+        assert browser.fs.is_cheap(number) == is_cheap
+    assert len(asked) <= queries
+    with counted_queries(many) as listing:
+        assert list(browser.fs.entries(number, 0))
+    assert len(listing) <= 3 or not is_cheap
+
+
+def test_a_name_in_a_long_directory_is_cheap_if_the_index_has_it(many: Config) -> None:
+    browser = Browser(many)
+    number = browser.stat("Releases").inode
+    name = b"Artist 1 - 2020. Title 01"
+    with counted_queries(many) as queries:
+        assert browser.fs.is_cheap(number, name)
+        assert browser.fs.lookup(number, name)
+    assert len(queries) == 1
+    assert browser.fs.is_cheap(number, b"no such name")
+    assert browser.fs.is_cheap(number, b"\xff")
+    assert not browser.fs.is_cheap(number, b"Artist 1 - 2020. Title 01 [2]")  # the number of which equal one?
+    forget_names(many)
+    unnamed = Browser(many)
+    assert not unnamed.fs.is_cheap(unnamed.stat("Releases").inode, name)
 
 
 @pytest.mark.parametrize("are_stored", [True, False])

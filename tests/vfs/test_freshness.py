@@ -364,16 +364,17 @@ def test_collages_and_playlists_do_without_cached_absence(listed: Config) -> Non
         assert browser.absence_may_be_kept(browser.stat(path).inode)
 
 
-def test_what_is_listed_already_is_cheap(library: Config) -> None:
+def test_what_is_listed_already_or_short_is_cheap(library: Config) -> None:
     browser = Browser(library)
     fs = browser.fs
     releases = browser.stat("Releases").inode
     assert not fs.is_cheap(releases)
     release = browser.stat(f"Releases/{HASH}").inode
     assert not fs.is_cheap(releases)  # nothing was listed to find it
+    assert fs.is_cheap(releases, HASH.encode())
     browser.ls("Releases")
     assert fs.is_cheap(releases)
-    assert not fs.is_cheap(release)
+    assert fs.is_cheap(release)  # it is short
     assert fs.is_known(release)
     track = browser.stat(f"Releases/{HASH}/01. Track 1.opus").inode
     assert fs.is_cheap(release)

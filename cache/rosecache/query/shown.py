@@ -48,6 +48,7 @@ class ReleaseHead(NamedTuple):
 
 _RELEASES = "SELECT r.id, r.mtime, r.naming, r.names FROM releases AS r"
 _LISTED = f"{_RELEASES} WHERE {{condition}} ORDER BY r.directory"
+_MORE_THAN = "SELECT 1 FROM releases AS r WHERE {condition} LIMIT 1 OFFSET :most"
 # With a row in any case, which says between which numbers all names are, and whether some could not be made.
 _NAMED = """
 SELECT least, most, unmade, r.id, r.mtime, r.naming, r.names
@@ -79,6 +80,12 @@ def list_shown_releases(c: Config, wanted: Filter, naming: Naming, place: int) -
     """
     rows = _fetch(c, _LISTED.format(condition=wanted.condition), wanted.values)
     return _releases(rows, naming, place)
+
+
+def has_few_releases(c: Config, wanted: Filter, most: int) -> bool:
+    """Tells whether no more than ``most`` releases pass a filter, conditions on ``r``, without looking at more."""
+    rows = _fetch(c, _MORE_THAN.format(condition=wanted.condition), {**wanted.values, "most": most})
+    return not rows
 
 
 def find_shown_releases(
