@@ -1,4 +1,4 @@
-"""Reading a directory piece by piece, by programs for which nothing is opened.
+"""What directories list, and reading it piece by piece, by programs for which nothing is opened.
 
 Entries have places that they keep in later listings. So reading can go on after any place, also when what was there
 has been removed meanwhile, as it is by ``rm -r``: what stays is given to a program exactly once. What is kept here is

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -12,6 +14,7 @@ import pytest
 from rosecache.config import Config, PathTemplates, TemplateSet
 from rosecache.database import connect
 from rosecache.naming import UNNAMED
+from rosefs.vfs import listings
 from rosefs.vfs.contents import ReleasesDirectory
 from rosefs.vfs.model import ROOT_INODE
 from tests.support.browsing import Browser, counted_queries
@@ -366,3 +369,51 @@ def test_who_looks_up_many_names_one_by_one_has_them_listed(many: Config) -> Non
         for name in names:
             browser.stat(f"Releases/{name}")
     assert len(queries) == 64 + 1  # and then all at once
+
+
+@pytest.fixture
+def full(c: Config) -> Config:
+    """A library of a hundred releases of ten tracks each by ten artists, in the cache only."""
+    for number in range(100):
+        tracks = [track_row(f"track {number}-{each}", str(each), title=f"Song {each}") for each in range(10)]
+        artists = {"main": [f"Artist {number % 10}"]}
+        store(
+            c,
+            release_row(
+                f"{number}", title=f"Title {number}", artists=artists, genres=["K-Pop"], tracks=tracks
+            ),
+        )
+    return c
+
+
+def test_what_was_listed_takes_little_memory_for_each_entry(
+    full: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listings, "MOST_SPREAD", 10)  # few beside all that there are, as in a large library
+    few = Browser(full)
+    list(few.walk("Artists/Artist 1"))  # what every mount loads
+    browser = Browser(full)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        entries = _list_all(browser, ROOT_INODE)
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert entries > 8000
+    assert taken / entries < 220
+
+
+def _list_all(browser: Browser, inode: int) -> int:
+    """Lists everything below a directory, of which nothing is forgotten; returns how many entries there are."""
+    found = [entry.attributes for entry in browser.fs.entries(inode, 0)]
+    return len(found) + sum(_list_all(browser, each.inode) for each in found if each.is_directory)
+
+
+def test_listings_that_were_put_away_are_the_same(many: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = dict(Browser(many).walk())
+    monkeypatch.setattr(listings, "MOST_SPREAD", 0)
+    browser = Browser(many)
+    assert dict(browser.walk()) == kept
+    assert {path: browser.stat(path) for path in kept} == kept
