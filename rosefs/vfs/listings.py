@@ -172,16 +172,14 @@ class Piecemeal:
     Attributes:
         directory: The directory.
         listing: What it listed.
-        rows: The same, for access by number.
         keeps: The kernel may keep what it was given of this directory so far.
     """
 
-    __slots__ = ("directory", "keeps", "listing", "rows")
+    __slots__ = ("directory", "keeps", "listing")
 
     def __init__(self, directory: Key, listing: Listing) -> None:
         self.directory = directory
         self.listing = listing
-        self.rows = list(zip(*listing.rows, strict=True))
         self.keeps = True
 
 

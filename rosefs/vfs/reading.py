@@ -188,17 +188,18 @@ class Reading:
         is_current = self._forgetting.is_current(reading.directory, reading.listing)
         reading.keeps = reading.keeps and is_current
         index = bisect_right(reading.listing.places, offset)
-        if index == len(reading.rows):
+        if index == len(reading.listing.places):
             self._listings.end(inode)
         return self._entries(reading, index, is_current=is_current)
 
     def _entries(self, reading: Piecemeal, index: int, *, is_current: bool) -> Iterator[DirectoryEntry]:
         directory, places = reading.directory, reading.listing.places
+        names, nodes = reading.listing.rows
         keeps_names = is_current and self._forgetting.may_keep_names(directory)
         of_members = place_of(directory) in OF_MEMBERS
         remember, attributes_of = self._inodes.remember, self._attributes
         for number in range(index, len(places)):
-            name, node = reading.rows[number]
+            name, node = names[number], nodes[number]
             inode = remember(node if node.release_id else self._tree.listed(node))
             # Where the kernel remembers names it does not ask for them before it opens a file.
             if inode.through is None or not (of_members or inode.is_member):
