@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +12,8 @@ import pytest
 from rosecache.config import Config
 from tests.cli.conftest import Cli
 from tests.cli.mounting import mounting
-from tests.conftest import skip_or_fail
 from tests.support.audio import make_release
-from tests.support.disks import fill_disk
+from tests.support.disks import fill_disk, small_disk
 from tests.support.waiting import wait_until
 
 _MANY = 12
@@ -26,17 +24,8 @@ pytestmark = pytest.mark.usefixtures("need_root")
 @pytest.fixture
 def small(c: Config, tmp_path: Path) -> Iterator[Path]:
     """A small disk, with the cache and the state directory on it."""
-    disk = tmp_path / "small"
-    disk.mkdir()
-    ran = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], capture_output=True, text=True, check=False
-    )  # fmt: skip
-    if ran.returncode:
-        skip_or_fail(f"no other file system can be mounted: {ran.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "small") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rosecache.update import update_cache
 from rosefs.library.journal import Journal
 from tests.conftest import skip_or_fail
 from tests.support.audio import make_release
+from tests.support.disks import small_disk
 
 
 @pytest.fixture(autouse=True)
@@ -45,18 +45,8 @@ def volume(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, empty and of 4 MiB, mounted below the test's directory."""
     if os.getuid() != 0:
         skip_or_fail("only root can mount another file system")
-    mount_point = tmp_path / "volume"
-    mount_point.mkdir()
-    ran = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mount_point)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if ran.returncode:
-        skip_or_fail(f"no other file system can be mounted: {ran.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "volume") as mount_point:
         yield mount_point
-    finally:
-        subprocess.run(["umount", "--lazy", str(mount_point)], check=True)
 
 
 class _CapabilityHeader(ctypes.Structure):

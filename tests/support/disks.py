@@ -23,6 +23,21 @@ def fill_disk(directory: Path) -> Path:
 
 
 @contextmanager
+def small_disk(directory: Path) -> Iterator[Path]:
+    """Mounts an empty file system of 4 MiB on a new directory, which it gives."""
+    directory.mkdir()
+    ran = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", directory], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    if ran.returncode:
+        skip_or_fail(f"no other file system can be mounted: {ran.stderr.strip()}")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+@contextmanager
 def poor_disk(directory: Path) -> Iterator[Path]:
     """Gives a directory on a disk that can do little, and keeps what is on it below another one."""
     if importlib.util.find_spec("llfuse") is None:
