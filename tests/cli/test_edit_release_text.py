@@ -21,7 +21,7 @@ from rosecache.tags import read_tags
 from rosefs.library import retag
 from tests.cli.conftest import Cli
 from tests.cli.terminal import PROGRAM, run_on_terminal
-from tests.conftest import skip_or_fail
+from tests.support import disks
 from tests.support.audio import make_track, set_tags
 from tests.support.library import snapshot
 
@@ -267,14 +267,8 @@ def test_a_release_that_is_locked_loses_nothing(
 @pytest.fixture
 def small_disk(tmp_path: Path, need_root: None) -> Iterator[Path]:
     """A file system of 256 KiB, on which the state directory is."""
-    state = tmp_path / "state"
-    state.mkdir(exist_ok=True)
-    options = ["-o", "size=256k", "tmpfs", str(state)]
-    ran = subprocess.run(["mount", "-t", "tmpfs", *options], capture_output=True, text=True, check=False)
-    if ran.returncode:
-        skip_or_fail(f"no other file system can be mounted: {ran.stderr.strip()}")
-    yield state
-    subprocess.run(["umount", "--lazy", str(state)], check=True)
+    with disks.small_disk(tmp_path / "state", kib=256) as state:
+        yield state
 
 
 @pytest.mark.parametrize("written", ["2019", "soon"])

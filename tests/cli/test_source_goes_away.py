@@ -13,8 +13,8 @@ from rosecache.config import Config
 from rosecache.query.tracks import list_tracks
 from tests.cli.conftest import Cli
 from tests.cli.mounting import mounting
-from tests.conftest import skip_or_fail
 from tests.support.audio import make_release
+from tests.support.disks import small_disk
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("need_fuse", "need_root")
@@ -23,20 +23,12 @@ pytestmark = pytest.mark.usefixtures("need_fuse", "need_root")
 @pytest.fixture
 def disk(c: Config, tmp_path: Path) -> Iterator[Path]:
     """A disk at the source directory, which stays mounted at the place that is returned."""
-    elsewhere = tmp_path / "disk"
-    elsewhere.mkdir()
-    ran = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(elsewhere)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if ran.returncode:
-        skip_or_fail(f"no other file system can be mounted: {ran.stderr.strip()}")
-    subprocess.run(["mount", "--bind", str(elsewhere), str(c.music_source_dir)], check=True)
-    try:
-        yield elsewhere
-    finally:
-        subprocess.run(["umount", "--lazy", str(c.music_source_dir)], check=False)
-        subprocess.run(["umount", "--lazy", str(elsewhere)], check=True)
+    with small_disk(tmp_path / "disk") as elsewhere:
+        subprocess.run(["mount", "--bind", str(elsewhere), str(c.music_source_dir)], check=True)
+        try:
+            yield elsewhere
+        finally:
+            subprocess.run(["umount", "--lazy", str(c.music_source_dir)], check=False)
 
 
 def test_a_disk_that_is_pulled_and_comes_back(

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import skip_or_fail
 from tests.fuse.conftest import Workbench, run, wait_for, working
+from tests.support import disks
 from tests.support.audio import make_release
 from tests.support.library import snapshot
 from tests.support.permissions import as_user
@@ -24,17 +25,10 @@ ROOM = 8
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path, need_root: None) -> Iterator[Path]:
     """A source directory on a file system of its own, of a few megabytes."""
-    if os.getuid() != 0:
-        skip_or_fail("only root can mount another file system")
-    directory = tmp_path / "small"
-    directory.mkdir()
-    run("mount", "-t", "tmpfs", "-o", f"size={ROOM}m", "tmpfs", directory)
-    try:
+    with disks.small_disk(tmp_path / "small", kib=ROOM * 1024) as directory:
         yield directory
-    finally:
-        run("umount", "--lazy", directory)
 
 
 def _holds(path: Path, content: bytes) -> bool:

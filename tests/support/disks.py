@@ -23,12 +23,11 @@ def fill_disk(directory: Path) -> Path:
 
 
 @contextmanager
-def small_disk(directory: Path) -> Iterator[Path]:
-    """Mounts an empty file system of 4 MiB on a new directory, which it gives."""
-    directory.mkdir()
-    ran = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", directory], capture_output=True, text=True, check=False
-    )  # fmt: skip
+def small_disk(directory: Path, *, kib: int = 4096) -> Iterator[Path]:
+    """Mounts an empty file system of so many KiB on a directory, which it gives."""
+    directory.mkdir(exist_ok=True)
+    options = ["-t", "tmpfs", "-o", f"size={kib}k"]
+    ran = subprocess.run(["mount", *options, "tmpfs", directory], capture_output=True, text=True, check=False)
     if ran.returncode:
         skip_or_fail(f"no other file system can be mounted: {ran.stderr.strip()}")
     try:
