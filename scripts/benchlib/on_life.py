@@ -19,6 +19,7 @@ from scripts.benchlib.workspace import Workspace, say
 from tests.support.bulk import Library
 from tests.support.commands import Rosefs
 from tests.support.mounts import mounted_library
+from tests.support.wearing import forget
 
 _RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
 _MIB = 2**20
@@ -59,8 +60,7 @@ def memory(workspace: Workspace, binding: str) -> Iterator[Figure]:
         if os.geteuid() != 0:
             say("only root can have the kernel forget: no figure of memory that is given back")
             return
-        os.sync()
-        Path("/proc/sys/vm/drop_caches").write_text("2")
+        forget(mounted)
         left = _settled(lambda: resident(pid))
         yield Figure(
             "memory", "after the kernel has forgotten everything, beside idle", left, idle, "B", binding,
