@@ -77,8 +77,9 @@ class Telling:
         self._add(lambda: self._work.append(work))
 
     def entries(self, directory: int, names: Iterable[bytes]) -> None:
-        """Has it forget names in a directory."""
-        self._add(lambda: self._names.setdefault(directory, set()).update(names))
+        """Has it forget names in a directory. For none, as where one is listed first, no thread is woken."""
+        if told := set(names):
+            self._add(lambda: self._names.setdefault(directory, set()).update(told))
 
     def listing(self, directory: int) -> None:
         """Has it forget what a directory lists: now, and again when whoever is reading it has got the answer.

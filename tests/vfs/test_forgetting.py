@@ -366,6 +366,14 @@ def telling_to(kernel: NotingKernel) -> Iterator[Telling]:
     telling.end()
 
 
+def test_no_thread_is_woken_for_what_is_listed_first(library: Config) -> None:
+    browser = Browser(library)
+    browser.fs.connect(NotingKernel())
+    assert dict(browser.walk("Artists"))
+    assert browser.fs._telling._threads == []
+    browser.fs.close()
+
+
 def test_names_of_a_directory_in_use_are_told_afterwards() -> None:
     kernel = NotingKernel()
     with telling_to(kernel) as telling:
