@@ -23,6 +23,7 @@ import tomlkit
 from mutagen import MutagenError
 
 from rosecache.tags import journal
+from rosefs.settings import Settings
 from tests.support.audio import FORMATS, PICTURE, make_release, make_track, set_tags
 from tests.support.breaking import BROKEN_TOML, HOSTILE_NAMES, HOSTILE_TEXTS
 from tests.support.commands import PROGRAM
@@ -87,12 +88,13 @@ class Place:
         }
 
     def configure(self, **more: object) -> None:
-        """Writes the configuration."""
+        """Writes the configuration. Raises ConfigError if the program would refuse it."""
         values: dict[str, object] = {
             "music_source_dir": str(self.source), "cache_dir": str(self.top / "cache" / "rosefs"),
             "state_dir": str(self.top / "state" / "rosefs"), "max_proc": 2,
         }  # fmt: skip
         self.configuration.write_text(tomlkit.dumps(values | more))
+        Settings.load(self.configuration)
 
     def command(self, *arguments: str) -> list[str]:
         return [*PROGRAM, "--config", str(self.configuration), *arguments]
@@ -216,8 +218,8 @@ SETTINGS: Mapping[str, dict[str, object]] = {
         "rename_source_files": True,
         "path_templates": {
             "source": {
-                "release": "/{{ releasetitle }}/{{ label }}",
-                "track": "/tmp/{{ label }}/../{{ tracktitle }}",
+                "release": "/{{ releasetitle }}/{{ labels }}",
+                "track": "/tmp/{{ labels }}/../{{ tracktitle }}",
             }
         },
     },
