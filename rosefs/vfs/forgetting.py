@@ -126,8 +126,9 @@ class Forgetting:
         """Lets go of directories that the kernel does not know any more."""
         with self._lock:
             for directory in directories:
-                self._absent.pop(directory, None)
-                self._searches.pop(directory, None)
+                if not self._inodes.has(directory):  # it may have been looked up again by now
+                    self._absent.pop(directory, None)
+                    self._searches.pop(directory, None)
 
     # Listings -------------------------------------------------------------------------------------------
 

@@ -129,7 +129,8 @@ class Tree:
 
     def directories(self) -> list[Directory]:
         """Returns all directories that are in use."""
-        return list(self._directories.values())
+        with self._replacing:
+            return list(self._directories.values())
 
     def of_release(self, release_id: str) -> list[Directory]:
         """Returns the directories of a release that are in use, in all views."""
@@ -190,30 +191,32 @@ class Tree:
         many directories as were left the last time.
         """
         for key in keys:
-            self._remove_unless_remembering(key)
+            self._remove_unless_remembering(key, is_known)
         if len(self._directories) > self._sweep_at:
             for key in list(self._directories):
                 if (key.value or key.entity) and not is_known(key):
-                    self._remove_unless_remembering(key)
+                    self._remove_unless_remembering(key, is_known)
             self._sweep_at = 2 * len(self._directories) + _FEW
 
-    def _remove_unless_remembering(self, key: Key) -> None:
+    def _remove_unless_remembering(self, key: Key, is_known: Callable[[Key], bool]) -> None:
         directory = self._directories.get(key)
-        if directory is not None and not directory.remembers_names and not directory.is_held:
-            self._remove(key)
+        if directory is None or directory.remembers_names or directory.is_held:
+            return
+        with self._replacing:
+            self._directories.pop(key, None)
+            # First away with it, then the look: who was told of it meanwhile may know names out of it.
+            if is_known(key):
+                self._directories[key] = directory
+                return
+            same = self._of_release.get(key.id, set())
+            same.discard(key)
+            if not same:
+                self._of_release.pop(key.id, None)
 
     def bound(self, name: str) -> set[Key]:
         """Returns what a name leads to in any directory that was looked at."""
         found = (directory.bound(name) for directory in self.directories())
         return {key for key in found if key is not None}
-
-    def _remove(self, key: Key) -> None:
-        with self._replacing:
-            self._directories.pop(key, None)
-            same = self._of_release.get(key.id, set())
-            same.discard(key)
-            if not same:
-                self._of_release.pop(key.id, None)
 
     def apply(self, changes: Changes) -> Dropped:
         """Drops the listings that changes may have touched, and returns what that were."""

@@ -455,3 +455,35 @@ def test_a_mistake_ends_no_thread() -> None:
         telling.attributes(9)
         assert telling.wait(60)
         assert kernel.attributes == {9}
+
+
+def test_what_is_looked_up_while_it_is_forgotten_is_told_still(
+    library: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread has been told that the kernel forgets a directory, and another looks it up before it is let go of."""
+    browser, kernel = Browser(library), NotingKernel()
+    browser.fs.connect(kernel)
+    directory = f"Releases/{HASH}"
+    (inode,) = {browser.stat(directory).inode for _ in range(2)}
+    browser.ls(directory)  # one lookup more
+    forget = browser.fs._inodes.forget
+
+    def forget_and_look_up(number: int, count: int) -> list[Key]:
+        keys = forget(number, count)
+        monkeypatch.undo()
+        assert browser.exists(f"{directory}/01. Track 1.opus")
+        with pytest.raises(AbsentError):
+            browser.fs.lookup(inode, b"02. New.opus")
+        return keys
+
+    monkeypatch.setattr(browser.fs._inodes, "forget", forget_and_look_up)
+    browser.fs.forget(inode, 3)
+    set_tags(library.music_source_dir / "loona/01.opus", title="Old")
+    set_tags(library.music_source_dir / "loona/02.opus", title="New")
+    rosecache.update_cache(library)
+    browser.clock.advance(1)
+    browser.fs.follow()
+    assert browser.fs._telling.wait(60)
+    assert (inode, "02. New.opus") in kernel.entries
+    assert browser.exists(f"{directory}/01. Track 1.opus")  # as a name that was taken away
+    browser.fs.close()
