@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from rosecache.config import Config
@@ -201,18 +201,28 @@ class Directory(ABC):
         self._valid_from = self.context.versions.generation
         self._dropped_at = self.context.clock()
 
-    def hold(self, seconds: float, *, without: Key | None = None) -> None:
-        """Keeps the names as they are for a while, whatever changes, but for one thing that is gone.
+    @contextmanager
+    def hold(self, seconds: float, *, without: Key) -> Iterator[None]:
+        """Keeps the names as they are for a while, whatever changes, but for one thing that the block removes.
 
-        For gestures of several operations: the names that the next one is about were listed before the first.
+        For gestures of several operations: the names that the next one is about were listed before the first. If the
+        block fails, everything is as it was.
         """
         self.entries()
         with self._lock:
-            listing = self._listing
-            assert listing is not None
-            names = {name: node for name, node in listing.names.items() if node.key != without}
-            self._listing = Listing(names, listing.members, listing.generation, before=listing)
+            before, until = self._listing, self._held_until
+            assert before is not None
+            names = {name: node for name, node in before.names.items() if node.key != without}
+            held = self._listing = Listing(names, before.members, before.generation, before=before)
             self._held_until = self.context.clock() + seconds
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                if self._listing is held:
+                    self._listing, self._held_until = before, until
+            self.context.closed_up(self.key)  # it may have been read meanwhile
+            raise
 
     def let_go(self) -> None:
         """Ends what :meth:`hold` began."""

@@ -104,6 +104,7 @@ def perform(edits: Edits, operation: Operation, request: Request) -> Node | None
     handler = GESTURES.get((operation, request.place))
     if handler is None:
         raise NotPermittedError(f"{operation.name.lower()} of {request.name!r}: no gesture in this place")
+    made: Node | None = None
     with translated():
         made = handler(edits, request)
     edits.look()

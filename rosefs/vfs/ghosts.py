@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from rosecache.model import File
 from rosecache.tags.journal import write_all
 from rosecache.temporary import TEMPORARY_PREFIX, claim
 from rosefs.vfs.errors import NoEntryError
@@ -96,6 +97,7 @@ class GhostFile(Ghost):
         failure: What went wrong with writing them; then they are of no use.
         stands_for: What it was found to be, in words of those who look; None if nobody has, or nobody can tell.
         added: It has added a member.
+        cover: The cover of a playlist that it has become.
         group: What the edits have in common that follow from it and others copied with it.
     """
 
@@ -111,6 +113,7 @@ class GhostFile(Ghost):
         self.failure: OSError | None = None
         self.stands_for: object = None
         self.added = False
+        self.cover: File | None = None
         self.group: str | None = None
         self._counting = threading.Lock()
         """Of its own, since files are closed by whom must not wait."""
@@ -174,7 +177,7 @@ class GhostFile(Ghost):
             finally:
                 self.close()
             if not size:
-                self.stands_for, self.added, self.failure = None, False, None
+                self.stands_for, self.added, self.cover, self.failure = None, False, None, None
             self.has_news = bool(size)
 
     def called(self, suffix: str) -> Path:
@@ -254,6 +257,12 @@ class Ghosts:
         with self._lock:
             ghost.root.opens += opened
             ghost.root.used = self._clock()
+
+    def covers(self) -> list[GhostFile]:
+        """Returns those that have become the cover of a playlist, and that nobody has written to since."""
+        with self._lock:
+            files = [each for each in self._by_key.values() if isinstance(each, GhostFile)]
+        return [each for each in files if each.cover is not None and not each.has_news]
 
     @property
     def is_any_open(self) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rosecache.datafiles import Member, read_members
@@ -85,7 +87,7 @@ def remove_list(edits: Edits, request: Request) -> None:
     if _members(directory):
         raise NotEmptyError(f"{request.name} still has members")
     path = lists.list_path(edits.c, kind, name)
-    before, until = edits.lists_before.pop(str(path), (b"", 0.0))
+    before, until = edits.lists_before.get(str(path), (b"", 0.0))
     touched, group = lists.touched(kind, name), edits.succession(_removals_from(path))
     with editing(edits.c, edits.journal, f"delete {kind.name} {name}", touched, group=group) as edit:
         lists.expect_list(edits.c, kind, name)
@@ -93,6 +95,7 @@ def remove_list(edits: Edits, request: Request) -> None:
             edit.replace(path, before)
         for each in (path, *lists.covers_of(edits.c, path)):
             edit.trash(each)
+    edits.lists_before.pop(str(path), None)
     directory.let_go()
 
 
@@ -115,14 +118,22 @@ def save_cover(edits: Edits, draft: Draft, spool: Spool, node: FileNode) -> Sour
     """
     draft.expect_unchanged(Path(os.fsdecode(node.path)))
     try:
-        lists.set_cover(edits.c, edits.journal, node.key.value, spool.path)
+        with _behind_is_done():
+            lists.set_cover(edits.c, edits.journal, node.key.value, spool.path)
     except CoverError as error:
         raise InvalidRequestError(f"{os.fsdecode(node.path)}: {error}") from error
-    except CacheBehindError as error:
-        log.warning("%s", error)  # it is saved, and the next update makes up for the rest
     saved = SourceContent(node.path, edits.refusing)
     spool.discard()
     return saved
+
+
+@contextmanager
+def _behind_is_done() -> Iterator[None]:
+    """Goes on after what was done and the cache does not know yet: the next update makes up for that."""
+    try:
+        yield
+    except CacheBehindError as error:
+        log.warning("%s", error)
 
 
 # Members ----------------------------------------------------------------------------------------------------
@@ -136,8 +147,8 @@ def remove_from_playlist(edits: Edits, request: Request) -> None:
         remove_member(edits, request.directory, node)
         edits.sinks.forget(request.directory, node.key.id)
     elif node.key.space == PLAYLIST_COVER:
-        edits.tree.directory(request.directory).hold(MOMENT, without=node.key)
-        lists.delete_cover(edits.c, edits.journal, request.directory.value)
+        with edits.tree.directory(request.directory).hold(MOMENT, without=node.key), _behind_is_done():
+            lists.delete_cover(edits.c, edits.journal, request.directory.value)
     else:
         edits.overlay.hide(request.directory, node.key)
 
@@ -202,24 +213,21 @@ def _remove_locked(edits: Edits, key: Key, node: Node) -> None:
     path = lists.list_path(edits.c, kind, name)
     before = _before(edits, directory, path)
     shown = _members(directory)
-    directory.hold(MOMENT, without=node.key)
-    try:
-        for attempt in range(_TRIES):
-            position = _position(edits, kind, name, shown, node)
-            try:
-                lists.remove(
-                    edits.c, edits.journal, kind, name, node.key.id, position,
-                    group=edits.succession(_removals_from(path)),
-                )  # fmt: skip
-                break
-            except NotFoundError:  # somebody else changed the list in between
-                if attempt == _TRIES - 1:
-                    raise
-    except BaseException:
-        directory.let_go()
-        directory.drop()
-        raise
+    with directory.hold(MOMENT, without=node.key), _behind_is_done():
+        _remove_shown(edits, kind, name, shown, node)
     edits.lists_before[str(path)] = (before, edits.clock() + MOMENT)
+
+
+def _remove_shown(edits: Edits, kind: Kind, name: str, shown: list[Node], node: Node) -> None:
+    group = edits.succession(_removals_from(lists.list_path(edits.c, kind, name)))
+    for attempt in range(_TRIES):
+        position = _position(edits, kind, name, shown, node)
+        try:
+            lists.remove(edits.c, edits.journal, kind, name, node.key.id, position, group=group)
+            break
+        except NotFoundError:  # somebody else changed the list in between
+            if attempt == _TRIES - 1:
+                raise
 
 
 def _removals_from(path: Path) -> str:

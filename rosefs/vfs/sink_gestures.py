@@ -333,6 +333,7 @@ def _set_cover(edits: Edits, ghost: GhostFile, extension: str) -> None:
     except CoverError as error:
         raise InvalidRequestError(str(error)) from error
     ghost.stands_for = _COVER
+    ghost.cover = rosecache.get_playlist_cover(edits.c, ghost.directory.value)
 
 
 def _is_image(ghost: GhostFile) -> bool:

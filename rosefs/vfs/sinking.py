@@ -11,6 +11,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from rosecache.changes import Changes as FeedChanges
 from rosefs.vfs.drafts import refused
 from rosefs.vfs.edits import Edits, Operation
 from rosefs.vfs.errors import FileSystemError, NoEntryError, StaleError
@@ -39,6 +40,11 @@ class Sinking(Writing):
         if self._edits is not None:
             with translated():
                 self._edits.sinks.close()
+
+    def _apply(self, changes: FeedChanges) -> None:
+        super()._apply(changes)
+        if self._edits is not None:
+            self._edits.sinks.forget_covers()
 
     # Names ----------------------------------------------------------------------------------------------
 

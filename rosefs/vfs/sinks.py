@@ -80,6 +80,12 @@ class Sinks:
             if ghost.member == identifier:
                 self.ghosts.drop(ghost)
 
+    def forget_covers(self) -> None:
+        """Lets go of images that were copied into a playlist which has another cover by now, or none: by undo, say."""
+        for ghost in self.ghosts.covers():
+            if rosecache.get_playlist_cover(self._c, ghost.directory.value) != ghost.cover:
+                self.ghosts.drop(ghost)
+
     def releases_called(self, name: str) -> frozenset[str]:
         """Returns the ids of the releases that a directory's name may mean."""
         return self._names.find(name)

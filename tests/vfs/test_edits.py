@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,15 @@ import pytest
 
 from rosecache.config import Config
 from rosecache.update import update_cache
-from rosefs.vfs.errors import NotEmptyError, ReadOnlyError
+from rosefs.library import lists
+from rosefs.library.errors import CacheBehindError
+from rosefs.vfs.errors import NotEmptyError, ReadOnlyError, SourceWriteError
 from rosefs.vfs.later import Later
 from rosefs.vfs.model import Changes
-from tests.support.audio import set_tags
+from tests.support.audio import PICTURE, set_tags
 from tests.support.browsing import Browser, Clock
 from tests.support.editing import Closing, Editor
-from tests.support.library import cached_ids, snapshot
+from tests.support.library import cached_ids, make_list, snapshot
 
 RELEASE = "Releases/LOONA - 2018. Hash"
 SINGLE = "Releases/BLACKPINK - 2016. Square - Single"
@@ -197,3 +200,72 @@ def test_a_failure_does_not_keep_from_the_rest() -> None:
     later.at(clock(), "b", lambda: done.append(2))
     later.end()
     assert done == [2]
+
+
+def _with_lists(library: Config) -> None:
+    ids = cached_ids(library)
+    make_list(library.playlists_dir / "Mix.toml", "tracks", ids["loona/01.opus"], ids["blackpink/01.mp3"])
+    (library.playlists_dir / "Mix.png").write_bytes(PICTURE)
+    update_cache(library)
+
+
+@pytest.mark.parametrize(("edit_of_lists", "name"), [("remove", "1. "), ("delete_cover", "cover.png")])
+def test_what_could_not_be_removed_from_a_list_is_shown(
+    library: Config,
+    edit: Callable[[Config], Editor],
+    monkeypatch: pytest.MonkeyPatch,
+    edit_of_lists: str,
+    name: str,
+) -> None:
+    _with_lists(library)
+    editor = edit(library)
+    before = editor.ls("Playlists/Mix")
+    (shown,) = (each for each in before if each.startswith(name))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lists, edit_of_lists, refuse)
+        with pytest.raises(SourceWriteError):
+            editor.unlink(f"Playlists/Mix/{shown}")
+    assert editor.ls("Playlists/Mix") == before
+    assert editor.exists(f"Playlists/Mix/{shown}")
+    editor.unlink(f"Playlists/Mix/{shown}")
+    assert editor.ls("Playlists/Mix") == [each for each in before if each != shown]
+
+
+@pytest.mark.expects_log("the cache is behind")
+def test_what_was_removed_from_a_list_is_gone_although_the_cache_is_behind(
+    library: Config, edit: Callable[[Config], Editor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_lists(library)
+    editor = edit(library)
+    first, *others = editor.ls("Playlists/Mix")
+
+    def behind(*_: object, **__: object) -> None:
+        raise CacheBehindError("the cache is behind")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rosefs.library.editing.refresh", behind)
+        editor.unlink(f"Playlists/Mix/{first}")
+    assert editor.ls("Playlists/Mix") == others
+    editor.update()
+    assert editor.ls("Playlists/Mix") == others
+
+
+@pytest.mark.expects_log("the cache is behind")
+def test_what_was_done_is_no_failure_although_the_cache_is_behind(
+    library: Config, edit: Callable[[Config], Editor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = edit(library)
+    release = editor.stat(RELEASE).inode
+
+    def behind(*_: object, **__: object) -> None:
+        raise CacheBehindError("the cache is behind")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rosefs.library.editing.refresh", behind)
+        editor.fs.setxattr(release, b"user.rosefs.new", b"true")
+    editor.update()
+    assert editor.fs.getxattr(release, b"user.rosefs.new") == b"true"

@@ -520,6 +520,23 @@ def test_an_image_becomes_the_cover(copier: Copier, name: str) -> None:
     assert sorted(os.listdir(copier.source / "!playlists")) == ["P.jpg", "P.toml"]
 
 
+def test_an_image_that_was_taken_back_is_not_shown_any_more(copier: Copier) -> None:
+    cover = f"{PLAYLIST}/cover.png"
+    copier.write(cover, PICTURE + b"1")
+    copier.clock.advance(3)
+    copier.overwrite(cover, PICTURE + b"2")
+    copier.clock.advance(3)
+    assert copier.read(cover) == PICTURE + b"2"
+    undo(copier.c, copier.journal)
+    for _ in range(3):  # whoever looks at it all the time
+        copier.clock.advance(1)
+        assert copier.read(cover) == PICTURE + b"1"
+    undo(copier.c, copier.journal)
+    copier.clock.advance(1)
+    assert "cover.png" not in copier.ls(PLAYLIST)
+    assert not copier.exists(cover)
+
+
 def test_an_image_over_the_cover_replaces_it(copier: Copier) -> None:
     (copier.source / "!playlists/P.png").write_bytes(PICTURE)
     copier.update()
