@@ -169,10 +169,11 @@ class Handlers(pyfuse3.Operations):
     @_handler
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
         reads = flags & (os.O_ACCMODE | os.O_TRUNC) == os.O_RDONLY
+        if reads and self._tree.opens_at_once(inode):
+            return self._opened(inode, self._tree.open(inode, flags))
         limiter = self._reads if reads else self._edits
-        return self._opened(
-            inode, await trio.to_thread.run_sync(self._tree.open, inode, flags, limiter=limiter)
-        )
+        opened = await trio.to_thread.run_sync(self._tree.open, inode, flags, limiter=limiter)
+        return self._opened(inode, opened)
 
     @_handler
     async def read(self, fh: int, off: int, size: int) -> bytes:

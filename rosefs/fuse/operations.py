@@ -18,9 +18,10 @@ class Operations(Protocol):
 
     A method refuses by raising a ``FileSystemError``; whatever else it raises is taken for a mistake in the
     program. Names are bytes, offsets and sizes are bytes. Of these methods ``open``, ``read`` and
-    ``statfs`` touch the disk of the music at any time, and ``getxattr`` may query. ``lookup`` and ``entries`` may ask
-    for much, unless ``is_cheap`` says that they will not, and ``getattr``, unless ``is_known`` says so. What changes
-    something always takes its time; so does ``flush``, unless ``is_clean`` says that it will not.
+    ``statfs`` touch the disk of the music at any time, and ``getxattr`` may query. ``open`` waits for nothing if
+    ``opens_at_once`` says so. ``lookup`` and ``entries`` may ask for much, unless ``is_cheap`` says that they will
+    not, and ``getattr``, unless ``is_known`` says so. What changes something always takes its time; so does
+    ``flush``, unless ``is_clean`` says that it will not.
     """
 
     @property
@@ -53,6 +54,9 @@ class Operations(Protocol):
 
     def open(self, inode: int, flags: int) -> OpenFile:
         """Opens a file with the flags of open(2), O_TRUNC among them."""
+
+    def opens_at_once(self, inode: int) -> bool:
+        """Tells whether a file is opened for reading without waiting for anything."""
 
     def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
         """Reads what is asked for if no disk has to be waited for; None otherwise."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from rosefs.vfs.disks import Disks
 from rosefs.vfs.errors import BusyError, FileSystemError, NoEntryError, SourceWriteError
 from rosefs.vfs.handles import SourceContent
 from rosefs.vfs.model import Changes
@@ -76,7 +77,7 @@ class Draft:
         """Looks at the source file anew, of which only attributes were changed."""
         with self._lock:
             if self.base is not None:
-                self.base = SourceContent(self.base.path, set())
+                self.base = SourceContent(self.base.path, Disks())
 
     @property
     def is_clean(self) -> bool:

@@ -17,6 +17,7 @@ from uuid6 import uuid7
 from rosecache.config import Config
 from rosefs.library.journal import Journal
 from rosefs.vfs.arrivals import Arrivals
+from rosefs.vfs.disks import Disks
 from rosefs.vfs.errors import InvalidRequestError, NameTooLongError, NotPermittedError
 from rosefs.vfs.later import Later
 from rosefs.vfs.model import Changes
@@ -85,7 +86,7 @@ class Edits:
         later: What is to be done in a while.
         clock: Seconds, from any start.
         look: Has the tree notice what changed in the cache.
-        refusing: Devices that are known not to answer from the page cache alone.
+        disks: What is known of devices.
         arrivals: The releases that programs fill.
         emptied: Releases without tracks that stay until their directory is removed, with what is hidden of them.
         lists_before: What a collage's or playlist's file held before members were removed, by its path, and until
@@ -103,7 +104,7 @@ class Edits:
     later: Later
     clock: Callable[[], float]
     look: Callable[[], None]
-    refusing: set[int]
+    disks: Disks
     sinks: Sinks
     arrivals: Arrivals
     emptied: dict[str, set[Key]] = field(default_factory=dict)

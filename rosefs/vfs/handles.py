@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass
 from typing import Protocol
 
+from rosefs.vfs.disks import Disks
 from rosefs.vfs.errors import AccessDeniedError, BadHandleError, NoEntryError, SourceIOError
 from rosefs.vfs.inodes import Inode
 from rosefs.vfs.nodes import Key
@@ -64,12 +65,12 @@ class SourceContent:
 
     identity_length = 2
 
-    def __init__(self, path: bytes, refusing: set[int]) -> None:
+    def __init__(self, path: bytes, disks: Disks) -> None:
         """Opens a file for reading.
 
         Args:
             path: Where it is.
-            refusing: Devices that are known not to answer from the page cache alone; added to.
+            disks: What is known of devices; added to by reading.
 
         Raises:
             NoEntryError: There is no file here.
@@ -77,7 +78,7 @@ class SourceContent:
             SourceIOError: The disk failed.
         """
         self._fd = -1
-        self._refusing = refusing
+        self._disks = disks
         try:
             # A named pipe or device in the place of the file must not block, and is refused below.
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -104,17 +105,19 @@ class SourceContent:
 
     def read_now(self, offset: int, size: int) -> bytes | None:
         """Returns the bytes if they are in the page cache, else None; never waits for a disk."""
-        if self.stamp[0] in self._refusing:
+        device = self.stamp[0]
+        if device in self._disks.refusing:
             return None
         buffer = bytearray(size)
         try:
             length = os.preadv(self._fd, [buffer], offset, os.RWF_NOWAIT)
         except OSError as error:
             if error.errno in _NOT_SUPPORTED:
-                self._refusing.add(self.stamp[0])
+                self._disks.refusing.add(device)
             elif error.errno not in _WOULD_BLOCK:
                 raise _failed(self.path, error) from error
             return None
+        self._disks.answering.add(device)
         if length < size and offset + length < self.size:
             return None
         return bytes(memoryview(buffer)[:length])
@@ -153,7 +156,7 @@ class Handles:
     """The table of open handles. Numbers are never used again."""
 
     def __init__(self) -> None:
-        self.refusing_devices: set[int] = set()
+        self.disks = Disks()
         self._lock = threading.Lock()
         self._next = 1
         self._open: dict[int, FileHandle] = {}

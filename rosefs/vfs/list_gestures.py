@@ -122,7 +122,7 @@ def save_cover(edits: Edits, draft: Draft, spool: Spool, node: FileNode) -> Sour
             lists.set_cover(edits.c, edits.journal, node.key.value, spool.path)
     except CoverError as error:
         raise InvalidRequestError(f"{os.fsdecode(node.path)}: {error}") from error
-    saved = SourceContent(node.path, edits.refusing)
+    saved = SourceContent(node.path, edits.disks)
     spool.discard()
     return saved
 

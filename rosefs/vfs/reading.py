@@ -355,7 +355,7 @@ class Reading:
         if node.content is not None:
             return GeneratedContent(node.content)
         try:
-            content = SourceContent(node.path, self._handles.refusing_devices)
+            content = SourceContent(node.path, self._handles.disks)
         except NoEntryError:
             # Renamed since the cache was read; it may know better by now. Once, then it is gone.
             self._freshness.look()
@@ -363,7 +363,7 @@ class Reading:
             if not isinstance(fresh, FileNode) or fresh.path == node.path:
                 raise
             node = fresh
-            content = SourceContent(node.path, self._handles.refusing_devices)
+            content = SourceContent(node.path, self._handles.disks)
         if (content.size, content.mtime) == (node.size, node.mtime):
             self._found.pop(node.key, None)
         else:

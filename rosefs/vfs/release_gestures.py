@@ -115,7 +115,7 @@ def save(edits: Edits, draft: Draft, spool: Spool, node: FileNode) -> SourceCont
                 _save_new(edits, edit, release, path, spool)
             else:
                 _save_over(edits, edit, release, draft, spool, node)
-            saved = SourceContent(os.fsencode(path), edits.refusing)
+            saved = SourceContent(os.fsencode(path), edits.disks)
             if draft.is_new and is_audio(path.name):
                 _expect_track(edits, release)
     except CacheBehindError as error:

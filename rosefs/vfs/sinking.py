@@ -100,6 +100,10 @@ class Sinking(Writing):
         inode.through, inode.called = directory.key, request.name
         return self._open_ghost(inode, ghost, writes=True), self._attributes(inode)
 
+    def opens_at_once(self, inode: int) -> bool:
+        """Tells of what is read from the library whether that is at hand; of what was copied in, never."""
+        return not is_ghost(self._inodes.get(inode).node.key) and super().opens_at_once(inode)
+
     def open(self, inode: int, flags: int) -> OpenFile:
         """Opens a file. Raises as for reading, and NotPermittedError, AccessDeniedError, SourceWriteError."""
         known = self._inodes.get(inode)

@@ -80,7 +80,7 @@ class Writing(Reading):
             self.writable = True
             self._edits = Edits(
                 c, journal, self._tree, self._overlay, self._later, clock,
-                self._freshness.look, self._handles.refusing_devices,
+                self._freshness.look, self._handles.disks,
                 Sinks(c, self._tree, self._later, clock),
                 Arrivals(clock, self._tree.current),
             )  # fmt: skip
@@ -130,6 +130,14 @@ class Writing(Reading):
         handle = self._handles.add(FileHandle(inode, draft, writes=True, through=directory.key))
         self._forgetting.name_elsewhere(directory.key, request.name)
         return OpenFile(handle, keep_cache=True), self._attributes(inode)
+
+    def opens_at_once(self, inode: int) -> bool:
+        """Tells whether a file is opened for reading without waiting for a disk, and without asking the cache."""
+        opened = self._inodes.get(inode)
+        node = opened.node
+        if not isinstance(node, FileNode) or opened.draft is not None or not self.is_known(inode):
+            return False
+        return node.content is not None or self._handles.disks.has_at_hand(node.path)
 
     def open(self, inode: int, flags: int) -> OpenFile:
         """Opens a file. Raises as for reading, and NotPermittedError, AccessDeniedError, SourceWriteError."""

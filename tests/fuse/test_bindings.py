@@ -21,6 +21,7 @@ import pytest
 
 from rosefs.fuse.mount import Timeouts
 from rosefs.fuse.translation import trusted_timeouts
+from rosefs.vfs.disks import Disks
 from tests.support.memory_tree import (
     CALLS,
     LOOKUPS,
@@ -210,6 +211,26 @@ def test_readers_of_a_slow_disk_delay_nobody_else(tmp_path: Path, binding: str, 
         assert not any(read.done() for read in reads)
         with gate.open("wb"):
             assert [read.result() for read in reads] == list(slow.values())
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_file_goes_to_a_thread_only_if_it_may_take_long_to_open(tmp_path: Path, at_once: bool) -> None:
+    with mounted(partial(MemoryTree, CONTENT, cheap=at_once), tmp_path, "pyfuse3") as mount:
+        for _ in range(3):
+            assert (mount.path / "song.opus").read_bytes() == SONG
+        calls = counted(mount.path, CALLS)
+    assert calls["open"] == 3
+    assert calls["open in a thread"] == (0 if at_once else 3)
+
+
+@pytest.mark.parametrize("timeouts", [FRESH, Timeouts()])
+def test_a_disk_that_has_to_be_asked_is_not_asked(tmp_path: Path, binding: str, timeouts: Timeouts) -> None:
+    with mounted(partial(MemoryTree, CONTENT), tmp_path, binding, timeouts=timeouts) as mount:
+        song, disks = mount.path / "song.opus", Disks()
+        disks.answering.add(song.stat().st_dev)
+        before = counted(mount.path, CALLS)["lookup"]
+        assert disks.has_at_hand(os.fsencode(song)) == (timeouts != FRESH)
+        assert counted(mount.path, CALLS)["lookup"] == before
 
 
 # Listing --------------------------------------------------------------------------------------------------

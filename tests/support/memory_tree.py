@@ -130,10 +130,14 @@ class MemoryTree(ReadOnlyTree):
             raise ReadOnlyError
         with self._lock:
             self.calls["open"] += 1
+            self.calls["open in a thread"] += threading.current_thread() is not threading.main_thread()
             content = self._node(inode).content
             if not isinstance(content, bytes):
                 raise IsADirectoryFsError
             return OpenFile(self._handle(content), keep_cache=True)
+
+    def opens_at_once(self, inode: int) -> bool:
+        return self._cheap
 
     def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
         # Every other piece comes at once, so that both ways of reading are taken in one file.
@@ -244,6 +248,9 @@ class StallingTree(MemoryTree):
         super().__init__(content)
         self._gate = gate
         self._at = at
+
+    def opens_at_once(self, inode: int) -> bool:
+        return False
 
     def open(self, inode: int, flags: int) -> OpenFile:
         opened = super().open(inode, flags)

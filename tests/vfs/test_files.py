@@ -11,6 +11,7 @@ import pytest
 
 import rosecache
 from rosecache.config import Config
+from rosefs.vfs.disks import Disks
 from rosefs.vfs.errors import (
     AccessDeniedError,
     BadHandleError,
@@ -81,16 +82,16 @@ def test_a_device_that_cannot_tell_is_not_asked_again(source: Path, monkeypatch:
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(os, "preadv", refuse)
-    refusing: set[int] = set()
-    first, second = (SourceContent(os.fsencode(source), refusing) for _ in range(2))
+    disks = Disks()
+    first, second = (SourceContent(os.fsencode(source), disks) for _ in range(2))
     assert [first.read_now(0, 10), first.read_now(0, 10), second.read_now(0, 10)] == [None] * 3
     assert len(asked) == 1
-    assert refusing == {source.stat().st_dev}
+    assert (disks.refusing, disks.answering) == ({source.stat().st_dev}, set())
 
 
 def test_a_read_that_came_short_is_none(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "preadv", lambda *_: 7)
-    assert SourceContent(os.fsencode(source), set()).read_now(0, 1000) is None
+    assert SourceContent(os.fsencode(source), Disks()).read_now(0, 1000) is None
 
 
 @pytest.mark.parametrize(
