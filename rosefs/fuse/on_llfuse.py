@@ -82,7 +82,9 @@ class Handlers:
     @_handler
     def lookup(self, parent_inode: int, name: bytes, ctx: Any) -> Any:
         try:
-            found = self._ask(self._tree.is_cheap(parent_inode, name), self._tree.lookup, parent_inode, name)
+            found = self._ask(
+                self._tree.is_cheap(parent_inode, name), self._tree.lookup, parent_inode, name, ctx.pid
+            )
         except AbsentError:
             return fill_absent(llfuse.EntryAttributes(), self._timeouts)
         return self._entry(found)
@@ -140,7 +142,7 @@ class Handlers:
     @_handler
     def open(self, inode: int, flags: int, ctx: Any) -> int:
         with llfuse.lock_released:
-            opened = self._tree.open(inode, flags)
+            opened = self._tree.open(inode, flags, ctx.pid)
         return self._opened(inode, opened)
 
     @_handler
@@ -165,7 +167,7 @@ class Handlers:
     @_handler
     def create(self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: Any) -> tuple[int, Any]:
         with llfuse.lock_released:
-            opened, attributes = self._tree.create(parent_inode, name, mode, flags)
+            opened, attributes = self._tree.create(parent_inode, name, mode, flags, ctx.pid)
         return self._opened(attributes.inode, opened), self._entry(attributes)
 
     @_handler
@@ -182,7 +184,7 @@ class Handlers:
     def setattr(self, inode: int, attr: Any, fields: Any, fh: int | None, ctx: Any) -> Any:
         changes = changes_of(attr, fields)
         with llfuse.lock_released:
-            attributes = self._tree.setattr(inode, changes, fh)
+            attributes = self._tree.setattr(inode, changes, fh, ctx.pid)
         return self._entry(attributes)
 
     @_handler

@@ -104,7 +104,7 @@ class Handlers(pyfuse3.Operations):
     ) -> pyfuse3.EntryAttributes:
         try:
             is_cheap = self._tree.is_cheap(parent_inode, name)
-            found = await self._ask(is_cheap, self._tree.lookup, parent_inode, name)
+            found = await self._ask(is_cheap, self._tree.lookup, parent_inode, name, ctx.pid)
         except AbsentError:
             return fill_absent(pyfuse3.EntryAttributes(), self._timeouts)
         return self._entry(found)
@@ -170,9 +170,9 @@ class Handlers(pyfuse3.Operations):
     async def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
         reads = flags & (os.O_ACCMODE | os.O_TRUNC) == os.O_RDONLY
         if reads and self._tree.opens_at_once(inode):
-            return self._opened(inode, self._tree.open(inode, flags))
+            return self._opened(inode, self._tree.open(inode, flags, ctx.pid))
         limiter = self._reads if reads else self._edits
-        opened = await trio.to_thread.run_sync(self._tree.open, inode, flags, limiter=limiter)
+        opened = await trio.to_thread.run_sync(self._tree.open, inode, flags, ctx.pid, limiter=limiter)
         return self._opened(inode, opened)
 
     @_handler
@@ -199,7 +199,7 @@ class Handlers(pyfuse3.Operations):
     async def create(
         self, parent_inode: int, name: bytes, mode: int, flags: int, ctx: pyfuse3.RequestContext
     ) -> tuple[pyfuse3.FileInfo, pyfuse3.EntryAttributes]:
-        opened, attributes = await self._edit(self._tree.create, parent_inode, name, mode, flags)
+        opened, attributes = await self._edit(self._tree.create, parent_inode, name, mode, flags, ctx.pid)
         return self._opened(attributes.inode, opened), self._entry(attributes)
 
     @_handler
@@ -216,7 +216,7 @@ class Handlers(pyfuse3.Operations):
         self, inode: int, attr: pyfuse3.EntryAttributes, fields: pyfuse3.SetattrFields, fh: int | None,
         ctx: pyfuse3.RequestContext,
     ) -> pyfuse3.EntryAttributes:  # fmt: skip
-        return self._entry(await self._edit(self._tree.setattr, inode, changes_of(attr, fields), fh))
+        return self._entry(await self._edit(self._tree.setattr, inode, changes_of(attr, fields), fh, ctx.pid))
 
     @_handler
     async def mkdir(

@@ -22,6 +22,10 @@ class Operations(Protocol):
     ``opens_at_once`` says so. ``lookup`` and ``entries`` may ask for much, unless ``is_cheap`` says that they will
     not, and ``getattr``, unless ``is_known`` says so. What changes something always takes its time; so does
     ``flush``, unless ``is_clean`` says that it will not.
+
+    ``asker`` is the number of the thread that asks, as the kernel tells it (``pid`` in ``linux/fuse.h``); 0 if that is
+    in another namespace. Who opens a file by its path has looked up the name, if the kernel may not keep it, just
+    before.
     """
 
     @property
@@ -34,7 +38,7 @@ class Operations(Protocol):
     def disconnect(self) -> None:
         """Has the tree tell nothing any more, and waits for what it is telling."""
 
-    def lookup(self, parent: int, name: bytes) -> Attributes:
+    def lookup(self, parent: int, name: bytes, asker: int) -> Attributes:
         """Finds a name and counts one lookup.
 
         Raises NoEntryError if it is not there, and of these AbsentError if the kernel may remember that.
@@ -52,7 +56,7 @@ class Operations(Protocol):
         From memory, when it has begun.
         """
 
-    def open(self, inode: int, flags: int) -> OpenFile:
+    def open(self, inode: int, flags: int, asker: int = 0) -> OpenFile:
         """Opens a file with the flags of open(2), O_TRUNC among them."""
 
     def opens_at_once(self, inode: int) -> bool:
@@ -73,7 +77,9 @@ class Operations(Protocol):
     def release(self, handle: int) -> None:
         """Closes a file for good, without waiting for anything."""
 
-    def create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
+    def create(
+        self, parent: int, name: bytes, mode: int, flags: int, asker: int
+    ) -> tuple[OpenFile, Attributes]:
         """Makes a file, or opens one that is there, with the flags of open(2). Counts one lookup."""
 
     def write(self, handle: int, offset: int, data: bytes) -> int:
@@ -82,7 +88,7 @@ class Operations(Protocol):
     def fsync(self, handle: int) -> None:
         """Has what was written flushed to the disk."""
 
-    def setattr(self, inode: int, changes: Changes, handle: int | None) -> Attributes:
+    def setattr(self, inode: int, changes: Changes, handle: int | None, asker: int) -> Attributes:
         """Sets attributes; of an open file if there is a handle."""
 
     def mkdir(self, parent: int, name: bytes) -> Attributes:

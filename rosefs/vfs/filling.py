@@ -183,13 +183,15 @@ class Filling(Sinking):
         with self._arrivals.changing(node.key):
             yield self._current(number).node if node.key.space == ARRIVAL else node
 
-    def create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
+    def create(
+        self, parent: int, name: bytes, mode: int, flags: int, asker: int = 0
+    ) -> tuple[OpenFile, Attributes]:
         with self._settled(parent) as directory:
             if not isinstance(directory, ArrivingDirectory):
-                return super().create(parent, name, mode, flags)
+                return super().create(parent, name, mode, flags, asker)
             request = self._request(directory, name)
             if request.node is not None:
-                return super().create(parent, name, mode, flags)
+                return super().create(parent, name, mode, flags, asker)
             node = perform(self._editing(), Operation.CREATE, request)
             assert isinstance(node, ArrivingFile)
             inode = self._inodes.remember(node)
@@ -201,15 +203,15 @@ class Filling(Sinking):
                 raise
             return opened, self._attributes(self._current(inode.number))
 
-    def open(self, inode: int, flags: int) -> OpenFile:
+    def open(self, inode: int, flags: int, asker: int = 0) -> OpenFile:
         if flags & os.O_ACCMODE == os.O_RDONLY and not flags & os.O_TRUNC:
             found = self._current(inode)
             if isinstance(found.node, ArrivingFile):
                 return self._open_arriving(found, found.node, flags)
-            return super().open(inode, flags)
+            return super().open(inode, flags, asker)
         with self._settled(inode) as node:
             if not isinstance(node, ArrivingFile):
-                return super().open(inode, flags)
+                return super().open(inode, flags, asker)
             perform(self._editing(), Operation.WRITE, Request(node.key, str(node.key), node))
             return self._open_arriving(self._inodes.get(inode), node, flags)
 
@@ -276,10 +278,10 @@ class Filling(Sinking):
             content.release()
             self._arrivals.closed(content.arrival)
 
-    def setattr(self, inode: int, changes: Changes, handle: int | None = None) -> Attributes:
+    def setattr(self, inode: int, changes: Changes, handle: int | None = None, asker: int = 0) -> Attributes:
         with self._settled(inode) as node:
             if not isinstance(node, _ARRIVING):
-                return super().setattr(inode, changes, handle)
+                return super().setattr(inode, changes, handle, asker)
             look = self._appearance
             real = replace(
                 changes,
@@ -290,8 +292,8 @@ class Filling(Sinking):
             perform(self._editing(), Operation.SET_ATTRIBUTES, request)
             return self._attributes(self._current(inode))
 
-    def _request_of(self, inode: Inode, changes: Changes | None = None) -> Request:
-        request = super()._request_of(inode, changes)
+    def _request_of(self, inode: Inode, asker: int, changes: Changes | None = None) -> Request:
+        request = super()._request_of(inode, asker, changes)
         if request.directory.space == ARRIVAL and inode.node.key.space != ARRIVAL:
             # Looked up by a name of before it was a file of a release.
             return replace(request, directory=Key(RELEASES.space, "", inode.node.release_id))

@@ -24,6 +24,9 @@ _FIRST_FREE = ROOT_INODE + 1
 
 _LARGE, _FAR = 1000, 4
 
+_MOST_WAYS = 16
+"""How many programs may be about to open one file at once."""
+
 _ID_LENGTH = 36
 _SPREAD = 0x9E3779B97F4A7C15
 """Any large odd number: so both halves of an id count."""
@@ -59,6 +62,10 @@ def _hash_texts(texts: tuple[str, ...]) -> int:
     return int.from_bytes(digest, "little") & _MASK
 
 
+Way = tuple[Key | None, str]
+"""The directory in which a file was looked up, if it was, and the name."""
+
+
 class Inode:
     """A number that somebody outside knows.
 
@@ -72,14 +79,15 @@ class Inode:
         draft: What programs are writing to it, or wrote since somebody opened it; None if nobody did.
         through: The directory in which it was looked up last.
         called: The name under which it was.
-        is_looked_up_again: The kernel was told to look the name up again, before the next try.
+        ways: The same by who asks, for a file that is looked up in a collage or a playlist too.
+        awaited: Who was told to look the name up again, before the next try; None if nobody was.
         is_member: It was looked up in a collage or a playlist, where writing means something else.
         is_removed: The kernel has removed this directory, or renamed another over it, and shows it as empty for good.
     """
 
     __slots__ = (
-        "called", "draft", "is_looked_up_again", "is_member", "is_removed", "lookups", "newest", "node", "number",
-        "opens", "stamp", "through",
+        "awaited", "called", "draft", "is_member", "is_removed", "lookups", "newest", "node", "number", "opens",
+        "stamp", "through", "ways",
     )  # fmt: skip
 
     def __init__(self, number: int, node: Node) -> None:
@@ -92,9 +100,14 @@ class Inode:
         self.draft: Draft | None = None
         self.through: Key | None = None
         self.called = ""
-        self.is_looked_up_again = False
+        self.ways: dict[int, Way] | None = None
+        self.awaited: int | None = None
         self.is_member = False
         self.is_removed = False
+
+    def way(self, asker: int) -> Way:
+        """Returns where, and under which name, somebody looked it up last; if that is not known, whoever did."""
+        return (self.ways or {}).get(asker, (self.through, self.called))
 
 
 class Inodes:
@@ -139,6 +152,17 @@ class Inodes:
             inode = self._enter(node)
             inode.lookups += 1
             return inode
+
+    def looked_up(self, inode: Inode, directory: Key, name: str, asker: int) -> None:
+        """Takes note of the way to a file: of a member of lists also who asked for it, if that is known."""
+        inode.through, inode.called = directory, name
+        if inode.is_member and asker:
+            with self._lock:
+                ways = inode.ways = inode.ways or {}
+                ways.pop(asker, None)
+                ways[asker] = (directory, name)
+                if len(ways) > _MOST_WAYS:
+                    del ways[next(iter(ways))]
 
     def forget(self, number: int, count: int) -> list[Key]:
         """Takes back lookups; never fails. Returns the key of what is not known any more, if so."""

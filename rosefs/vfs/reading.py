@@ -112,8 +112,10 @@ class Reading:
 
     # Names and attributes -------------------------------------------------------------------------------
 
-    def lookup(self, parent: int, name: bytes) -> Attributes:
+    def lookup(self, parent: int, name: bytes, asker: int = 0) -> Attributes:
         """Returns what a name in a directory stands for, and counts one lookup of it.
+
+        ``asker`` is the number of the thread that asks, as in all operations; 0 if that is not known.
 
         Raises:
             NoEntryError: There is no such name. Names that are no UTF-8 never exist.
@@ -134,10 +136,10 @@ class Reading:
                 raise AbsentError(*error.args) from None
             raise
         inode = self._inodes.remember(found)
-        inode.through, inode.called = directory.key, os.fsdecode(name)
         self._forgetting.limit_searches(found.key, directory.key, name)
         if place_of(directory.key) in OF_MEMBERS and not inode.is_member:
             self._forgetting.become_member(inode)
+        self._inodes.looked_up(inode, directory.key, os.fsdecode(name), asker)
         keep_name = self._forgetting.may_keep_name(inode, directory.key, name)
         return self._attributes(inode, keep_name=keep_name)
 
@@ -225,7 +227,7 @@ class Reading:
 
     # Files ----------------------------------------------------------------------------------------------
 
-    def open(self, inode: int, flags: int) -> OpenFile:
+    def open(self, inode: int, flags: int, asker: int = 0) -> OpenFile:
         """Opens a file for reading.
 
         Raises:

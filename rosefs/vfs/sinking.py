@@ -83,14 +83,16 @@ class Sinking(Writing):
 
     # Files ----------------------------------------------------------------------------------------------
 
-    def create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
+    def create(
+        self, parent: int, name: bytes, mode: int, flags: int, asker: int = 0
+    ) -> tuple[OpenFile, Attributes]:
         """Makes a file and opens it, and counts a lookup of it."""
         directory = self._directory(parent)
         if place_of(directory.key) not in _FILES_SINK:
-            return super().create(parent, name, mode, flags)
+            return super().create(parent, name, mode, flags, asker)
         request = self._request(directory, name)
         if request.node is not None:
-            return super().create(parent, name, mode, flags)
+            return super().create(parent, name, mode, flags, asker)
         node = perform(self._editing(), Operation.CREATE, request)
         assert node is not None
         ghost = self._editing().sinks.ghosts.of(node.key)
@@ -104,11 +106,11 @@ class Sinking(Writing):
         """Tells of what is read from the library whether that is at hand; of what was copied in, never."""
         return not is_ghost(self._inodes.get(inode).node.key) and super().opens_at_once(inode)
 
-    def open(self, inode: int, flags: int) -> OpenFile:
+    def open(self, inode: int, flags: int, asker: int = 0) -> OpenFile:
         """Opens a file. Raises as for reading, and NotPermittedError, AccessDeniedError, SourceWriteError."""
         known = self._inodes.get(inode)
         if not is_ghost(known.node.key):
-            return super().open(inode, flags)
+            return super().open(inode, flags, asker)
         ghost = self._editing().sinks.ghosts.of(known.node.key)
         if not isinstance(ghost, GhostFile):
             raise StaleError(f"inode {inode} is gone")
@@ -161,13 +163,13 @@ class Sinking(Writing):
                 self._later.at(self._clock(), ("take", handle), lambda: self._take_late(ghost))
         super().release(handle)
 
-    def setattr(self, inode: int, changes: Changes, handle: int | None = None) -> Attributes:
+    def setattr(self, inode: int, changes: Changes, handle: int | None = None, asker: int = 0) -> Attributes:
         """Sets size, times or permissions."""
         edits = self._editing()
         known = self._inodes.get(inode)
         ghost = edits.sinks.ghosts.of(known.node.key)
         if ghost is None:
-            return super().setattr(inode, changes, handle)
+            return super().setattr(inode, changes, handle, asker)
         if changes.size is not None and isinstance(ghost, GhostFile):
             with refused(Path(ghost.name)):
                 ghost.truncate(changes.size)

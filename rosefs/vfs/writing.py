@@ -102,20 +102,24 @@ class Writing(Reading):
 
     # Files ----------------------------------------------------------------------------------------------
 
-    def create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
+    def create(
+        self, parent: int, name: bytes, mode: int, flags: int, asker: int = 0
+    ) -> tuple[OpenFile, Attributes]:
         """Makes a file and opens it, and counts a lookup of it."""
         with self._telling.holding((parent,)):
-            return self._create(parent, name, mode, flags)
+            return self._create(parent, name, mode, flags, asker)
 
-    def _create(self, parent: int, name: bytes, mode: int, flags: int) -> tuple[OpenFile, Attributes]:
+    def _create(
+        self, parent: int, name: bytes, mode: int, flags: int, asker: int
+    ) -> tuple[OpenFile, Attributes]:
         directory = self._directory(parent)
         request = self._request(directory, name)
         if request.node is not None:
             if flags & os.O_EXCL:
                 raise ExistsError(request.name)
-            found = self.lookup(parent, name)
+            found = self.lookup(parent, name, asker)
             try:
-                opened = self.open(found.inode, flags)
+                opened = self.open(found.inode, flags, asker)
             except FileSystemError:
                 self.forget(found.inode, 1)
                 raise
@@ -139,7 +143,7 @@ class Writing(Reading):
             return False
         return node.content is not None or self._handles.disks.has_at_hand(node.path)
 
-    def open(self, inode: int, flags: int) -> OpenFile:
+    def open(self, inode: int, flags: int, asker: int = 0) -> OpenFile:
         """Opens a file. Raises as for reading, and NotPermittedError, AccessDeniedError, SourceWriteError."""
         reads_only, truncates = flags & os.O_ACCMODE == os.O_RDONLY, bool(flags & os.O_TRUNC)
         if reads_only and not truncates:
@@ -148,13 +152,13 @@ class Writing(Reading):
         self._freshness.check()
         opened = self._current(inode)
         if truncates:
-            self._expect_truncation(opened)
+            self._expect_truncation(opened, asker)
         else:
-            self._expect(opened, Operation.WRITE)
+            self._expect(opened, Operation.WRITE, asker)
         if reads_only:
-            self._truncate(opened, 0, None)
+            self._truncate(opened, 0, None, asker)
             return self._open_to_read(inode)
-        handle, draft = self._open_to_write(opened)
+        handle, draft = self._open_to_write(opened, asker)
         if truncates:
             try:
                 draft.truncate(0, by_opening=True)
@@ -163,7 +167,8 @@ class Writing(Reading):
                 raise
         return handle
 
-    def _open_to_write(self, inode: Inode) -> tuple[OpenFile, Draft]:
+    def _open_to_write(self, inode: Inode, asker: int) -> tuple[OpenFile, Draft]:
+        through, _ = inode.way(asker)
         self._inodes.opened_draft(inode)  # before it is looked at: with the last open file, a draft goes
         keep_cache, draft = True, inode.draft
         if draft is not None and draft.shown() is not None:
@@ -179,7 +184,7 @@ class Writing(Reading):
                 os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
             keep_cache = self._inodes.opened(inode, content.stamp, content.identity_length)
             draft = self._start(inode, content)
-        handle = self._handles.add(FileHandle(inode, draft, writes=True, through=inode.through))
+        handle = self._handles.add(FileHandle(inode, draft, writes=True, through=through))
         return OpenFile(handle, keep_cache), draft
 
     def write(self, handle: int, offset: int, data: bytes) -> int:
@@ -227,12 +232,12 @@ class Writing(Reading):
         finally:
             super().release(handle)
 
-    def setattr(self, inode: int, changes: Changes, handle: int | None = None) -> Attributes:
+    def setattr(self, inode: int, changes: Changes, handle: int | None = None, asker: int = 0) -> Attributes:
         """Sets size, times or permissions of a file, or times and permissions of a release's directory."""
         with self._telling.holding((inode,)):
-            return self._setattr(inode, changes, handle)
+            return self._setattr(inode, changes, handle, asker)
 
-    def _setattr(self, inode: int, changes: Changes, handle: int | None) -> Attributes:
+    def _setattr(self, inode: int, changes: Changes, handle: int | None, asker: int) -> Attributes:
         edits = self._editing()
         self._freshness.check()
         found = self._current(inode)
@@ -240,9 +245,9 @@ class Writing(Reading):
         if changes.uid not in (None, look.uid) or changes.gid not in (None, look.gid):
             raise NotPermittedError("files belong to whoever mounted")
         if changes.size is not None:
-            self._truncate(found, changes.size, handle)
+            self._truncate(found, changes.size, handle, asker)
         if changes.has_others:
-            request = self._request_of(found, changes)
+            request = self._request_of(found, asker, changes)
             draft = found.draft
             if draft is not None and draft.shown() is not None:
                 perform(edits, Operation.SET_ATTRIBUTES, replace(request, changes=None))
@@ -276,34 +281,37 @@ class Writing(Reading):
             node = None
         return Request(directory.key, text, node, to)
 
-    def _request_of(self, inode: Inode, changes: Changes | None = None) -> Request:
-        node = inode.node
-        directory = node.key.parent if isinstance(node, DirectoryNode) else inode.through
+    def _request_of(self, inode: Inode, asker: int, changes: Changes | None = None) -> Request:
+        node, (through, called) = inode.node, inode.way(asker)
+        directory = node.key.parent if isinstance(node, DirectoryNode) else through
         if directory is None:
             raise NotPermittedError(f"{node.key} was never looked up")
-        return Request(directory, inode.called or str(node.key), node, changes=changes)
+        return Request(directory, called or str(node.key), node, changes=changes)
 
-    def _expect_truncation(self, inode: Inode) -> None:
+    def _expect_truncation(self, inode: Inode, asker: int) -> None:
         """Makes sure that truncating a file is a gesture where it was looked up.
 
         Of a track that was looked up in a list too, maybe just now, the kernel has to ask twice: told that what
         it knows is stale, it looks the name up again, and tries once more.
         """
-        is_answer, inode.is_looked_up_again = inode.is_looked_up_again, False
-        in_list = inode.through is not None and place_of(inode.through) in OF_MEMBERS
+        is_answer = inode.awaited == asker
+        if is_answer:
+            inode.awaited = None
+        through, called = inode.way(asker)
+        in_list = through is not None and place_of(through) in OF_MEMBERS
         try:
             if inode.is_member and not in_list and not is_answer:
-                raise StaleError(f"{inode.called} has another meaning elsewhere")
-            self._expect(inode, Operation.TRUNCATE)
+                raise StaleError(f"{called} has another meaning elsewhere")
+            self._expect(inode, Operation.TRUNCATE, asker)
         except StaleError:
-            inode.is_looked_up_again = True
+            inode.awaited = asker
             raise
 
-    def _expect(self, inode: Inode, operation: Operation) -> None:
+    def _expect(self, inode: Inode, operation: Operation, asker: int) -> None:
         """Makes sure that an operation on a file is a gesture where it was looked up."""
         if not isinstance(inode.node, FileNode):
             raise IsADirectoryFsError(f"{inode.node.key} is a directory")
-        perform(self._editing(), operation, self._request_of(inode))
+        perform(self._editing(), operation, self._request_of(inode, asker))
 
     def _start(self, inode: Inode, content: SourceContent | None, *, mode: int = 0o644) -> Draft:
         """Returns the draft of an open file, which is begun if there is none, with one more writer."""
@@ -354,10 +362,10 @@ class Writing(Reading):
         else:
             self._telling.wait()
 
-    def _truncate(self, inode: Inode, size: int, handle: int | None) -> None:
+    def _truncate(self, inode: Inode, size: int, handle: int | None, asker: int) -> None:
         draft = inode.draft
         if handle is None:
-            self._expect_truncation(inode)
+            self._expect_truncation(inode, asker)
         else:
             # What was opened through a list stays so: an open file cannot become another one. There, editing in place
             # ends by cutting off, and copying begins so.
@@ -365,12 +373,12 @@ class Writing(Reading):
             in_list = through is not None and place_of(through) in OF_MEMBERS
             if in_list and (not size or draft is None or draft.shown() is None):
                 raise NotPermittedError(f"{inode.called}: a member is only cut off where it was written to")
-            self._expect(inode, Operation.WRITE)
+            self._expect(inode, Operation.WRITE, asker)
         if draft is not None and draft.writers:
             # Without a handle it may be the second half of an open with O_TRUNC.
             draft.truncate(size, by_opening=handle is None and size == 0)
             return
-        opened, draft = self._open_to_write(inode)
+        opened, draft = self._open_to_write(inode, asker)
         try:
             draft.truncate(size)
             self.flush(opened.handle)

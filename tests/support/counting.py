@@ -23,9 +23,9 @@ class CountingFileSystem(FileSystem):
 
     calls: ClassVar[Counter[str]] = Counter()
 
-    def lookup(self, parent: int, name: bytes) -> Attributes:
+    def lookup(self, parent: int, name: bytes, asker: int = 0) -> Attributes:
         self.calls["lookup"] += 1
-        return super().lookup(parent, name)
+        return super().lookup(parent, name, asker)
 
     def getattr(self, inode: int) -> Attributes:
         self.calls["getattr"] += 1
@@ -35,9 +35,9 @@ class CountingFileSystem(FileSystem):
         self.calls["entries"] += 1
         return super().entries(inode, offset)
 
-    def open(self, inode: int, flags: int) -> OpenFile:
+    def open(self, inode: int, flags: int, asker: int = 0) -> OpenFile:
         self.calls["open"] += 1
-        return super().open(inode, flags)
+        return super().open(inode, flags, asker)
 
     def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
         self.calls["read"] += 1

@@ -92,7 +92,7 @@ class MemoryTree(ReadOnlyTree):
         self.lookups: Counter[int] = Counter()
         self.calls: Counter[str] = Counter()
 
-    def lookup(self, parent: int, name: bytes) -> Attributes:
+    def lookup(self, parent: int, name: bytes, asker: int = 0) -> Attributes:
         with self._lock:
             self.calls["lookup"] += 1
             node = self._directory(parent).get(name)
@@ -125,7 +125,7 @@ class MemoryTree(ReadOnlyTree):
                 self.lookups[node.inode] += 1
             yield DirectoryEntry(name, self._attributes(node), at)
 
-    def open(self, inode: int, flags: int) -> OpenFile:
+    def open(self, inode: int, flags: int, asker: int = 0) -> OpenFile:
         if flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
             raise ReadOnlyError
         with self._lock:
@@ -252,7 +252,7 @@ class StallingTree(MemoryTree):
     def opens_at_once(self, inode: int) -> bool:
         return False
 
-    def open(self, inode: int, flags: int) -> OpenFile:
+    def open(self, inode: int, flags: int, asker: int = 0) -> OpenFile:
         opened = super().open(inode, flags)
         if self._at == "open":
             self._wait_if_slow(super().read(opened.handle, 0, len(self.SLOW)))

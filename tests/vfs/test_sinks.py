@@ -474,6 +474,60 @@ def test_looking_elsewhere_meanwhile_does_not_write_to_the_source(copier: Copier
         assert (copier.source / "loona/01.opus").read_bytes() == content + b"\0" * len(looks)
 
 
+def test_a_program_that_looks_elsewhere_does_not_change_what_writing_means_to_another(copier: Copier) -> None:
+    """One writes to a track where it is, and one to a playlist; each looks while the other is about to open it."""
+    fs, content = copier.fs, (copier.source / "loona/01.opus").read_bytes()
+    copier.write(f"{PLAYLIST}/x.opus", content)
+    copier.later(10)
+    here, there = 1, 2
+    paths = {here: f"Releases/{LOONA}/01. Track 1.opus", there: f"{PLAYLIST}/1. LOONA - Track 1.opus"}
+    ways = {asker: copier.parent(path) for asker, path in paths.items()}
+
+    def looks(asker: int) -> int:
+        return fs.lookup(*ways[asker], asker).inode
+
+    looks(there)
+    inode = looks(here)
+    assert looks(there) == inode
+    with pytest.raises(StaleError):  # told to look once more
+        fs.open(inode, os.O_WRONLY | os.O_TRUNC, here)
+    assert looks(there) == inode  # nothing was begun there
+    looks(here)
+    with pytest.raises(StaleError):  # what is copied there is another file
+        fs.open(inode, os.O_WRONLY | os.O_TRUNC, there)
+    assert looks(there) != inode
+    with pytest.raises(StaleError):
+        fs.open(inode, os.O_WRONLY | os.O_TRUNC, here)
+    looks(here)
+    fs.lookup(*copier.parent(f"{PLAYLIST}/P.m3u8"), there)
+    opened = fs.open(inode, os.O_WRONLY | os.O_TRUNC, here)
+    fs.write(opened.handle, 0, content + b"\0")
+    fs.flush(opened.handle)
+    fs.release(opened.handle)
+    assert (copier.source / "loona/01.opus").read_bytes() == content + b"\0"
+
+
+def test_a_file_opened_in_its_release_can_be_cut_off_whoever_looked_elsewhere(copier: Copier) -> None:
+    content = (copier.source / "loona/01.opus").read_bytes()
+    copier.write(f"{PLAYLIST}/x.opus", content)
+    copier.later(10)
+    track, member = (
+        copier.parent(f"Releases/{LOONA}/01. Track 1.opus"),
+        copier.parent(f"{PLAYLIST}/1. LOONA - Track 1.opus"),
+    )
+    copier.fs.lookup(*member, 2)
+    inode = copier.fs.lookup(*track, 1).inode
+    copier.fs.lookup(*member, 2)
+    opened = copier.fs.open(inode, os.O_RDWR, 1)
+    copier.fs.setattr(inode, Changes(size=0), opened.handle, 1)
+    copier.fs.write(opened.handle, 0, content + b"\0")
+    copier.fs.flush(opened.handle)
+    copier.fs.release(opened.handle)
+    assert (copier.source / "loona/01.opus").read_bytes() == content + b"\0"
+    copier.fs.setattr(inode, Changes(mtime=1_000_000_000), None, 1)
+    assert (copier.source / "loona/01.opus").stat().st_mtime_ns == 1_000_000_000
+
+
 def test_a_member_is_cut_off_only_where_it_was_written_to(copier: Copier) -> None:
     copier.write(f"{PLAYLIST}/x.opus", (copier.source / "loona/01.opus").read_bytes())
     copier.later(10)
