@@ -67,7 +67,7 @@ def editing(
     """
     with holding(c, touched), journal.edit(title, undoes=undoes, group=group) as edit:
         yield edit
-    refresh(c, touched, force=force)
+    refresh(c, touched, force=force or edit.does_not_show)
 
 
 @contextmanager

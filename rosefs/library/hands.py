@@ -37,6 +37,10 @@ class Hands:
     Every method raises OSError, or TrashError where the trash is concerned, and then nothing has changed.
     """
 
+    does_not_show = False
+    """A file has other content, with the size and the times of what it took the place of: on a disk whose times of
+    inodes are those of content, programs that keep the time leave nothing to see for an update."""
+
     def _about_to(self, step: Step) -> None:
         """Called before a step is done; may raise, and then it is not done."""
 
@@ -185,6 +189,8 @@ class Hands:
                 raise OSError(errno.EBUSY, "was changed by another program just now", str(path))
             check()
             os.rename(ready, path)
+        if _times(os.lstat(path)) == _times(before):
+            self.does_not_show = True
 
     def discard(self, path: Path) -> None:
         """Removes for good what was only just created."""
@@ -195,7 +201,11 @@ class Hands:
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_ino, *_times(status))
+
+
+def _times(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def take_back(step: Step, hands: Hands, directory: Path) -> None:

@@ -45,7 +45,7 @@ def editing_release(
     with holding(edits.c, touched), edits.journal.edit(title, group=group) as edit:
         yield edit
     if release.id not in edits.emptied:
-        refresh(edits.c, touched)
+        refresh(edits.c, touched, force=edit.does_not_show)
 
 
 def forget_emptied(edits: Edits, release: Release) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 import trio
 
 from rosecache.config import Config
-from rosecache.update.walk import list_files, list_release_directories, release_stamp
+from rosecache.update.walk import change_time, list_files, list_release_directories, release_stamp
 from rosefs.watch.places import LIST_DIRECTORIES, Place
 
 _SHARE = 20
@@ -84,5 +84,5 @@ def _list_files(directory: bytes) -> Iterator[tuple[bytes, bytes]]:
     for name in names:
         with suppress(OSError):
             status = os.stat(os.path.join(directory, name))
-            stamp = (name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            stamp = (name, status.st_size, status.st_mtime_ns, change_time(status))
             yield name, repr(stamp).encode()

@@ -30,7 +30,7 @@ from rosecache.temporary import TEMPORARY_PREFIX
 from rosecache.update.report import Problem, Report, reason_of
 from rosecache.update.rows import mapping_of
 from rosecache.update.store import feed, note_losses
-from rosecache.update.walk import FoundFile, make_stamp
+from rosecache.update.walk import FoundFile, change_time, make_stamp
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ def _found_file(entry: os.DirEntry[str]) -> FoundFile | None:
 
 
 def _file_of(name: bytes, status: os.stat_result) -> FoundFile:
-    return FoundFile(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return FoundFile(name, status.st_size, status.st_mtime_ns, change_time(status))
 
 
 def _is_text(name: str) -> bool:

@@ -9,6 +9,7 @@ import errno
 import functools
 import hashlib
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ _TRASH = (b".Trash", b".Trashes", b"$RECYCLE.BIN")
 freedesktop.org, macOS and Windows. A music directory may be the whole of a volume."""
 
 
+_COARSE = 10 * 10**6
+"""Nanoseconds: a change time of whole ticks of so much, or of seconds, is one of a disk that does not tell more."""
+
+_UNSETTLED = 10 * 10**9
+"""Nanoseconds: the longest such tick, two seconds, and as much as the clocks of two computers are taken to differ."""
+
+
 class FoundFile(NamedTuple):
     """A file of a release directory. ``path`` is below that directory, in the file system's bytes."""
 
@@ -33,6 +41,22 @@ class FoundFile(NamedTuple):
     size: int
     mtime: int
     ctime: int
+    """As :func:`change_time` gives it."""
+
+
+def change_time(status: os.stat_result) -> int:
+    """Returns the time of the last change to an inode, in nanoseconds, which is another one after another change.
+
+    Some disks count in ticks of up to two seconds. What happens to a file later in the tick of its time does not
+    show in that. While that may still happen, the digits that the disk does not give are those of now, and the time
+    equals no other one. A time far in the future will not be reached by a change soon, and stands as it is.
+    """
+    time_ns: int = status.st_ctime_ns
+    if time_ns % _COARSE == 0:
+        now = time.time_ns()
+        if abs(now - time_ns) < _UNSETTLED:
+            return time_ns + 1 + now % (_COARSE - 1)
+    return time_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,5 +212,5 @@ class _Walk:
                 return  # a link that leads round in a circle is no file
             raise
         self.files.append(
-            FoundFile(prefix + entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            FoundFile(prefix + entry.name, status.st_size, status.st_mtime_ns, change_time(status))
         )
