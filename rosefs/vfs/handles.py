@@ -16,7 +16,7 @@ from typing import Protocol
 from rosefs.vfs.disks import Disks
 from rosefs.vfs.errors import AccessDeniedError, BadHandleError, NoEntryError, SourceIOError
 from rosefs.vfs.inodes import Inode
-from rosefs.vfs.nodes import Key
+from rosefs.vfs.nodes import FileNode, Key
 
 _WOULD_BLOCK = (errno.EAGAIN, errno.EWOULDBLOCK)
 _NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
@@ -43,6 +43,9 @@ class Content(Readable, Protocol):
     size: int
     stamp: tuple[int, ...]
 
+    def is_like(self, node: FileNode) -> bool:
+        """Tells whether it has the size and the time that are shown of a file."""
+
 
 class GeneratedContent:
     """The content of a file that exists in memory only; another content is another file."""
@@ -58,6 +61,9 @@ class GeneratedContent:
         return self._content[offset : offset + size]
 
     read_now = read
+
+    def is_like(self, node: FileNode) -> bool:
+        return self.size == node.size
 
 
 class SourceContent:
@@ -121,6 +127,9 @@ class SourceContent:
         if length < size and offset + length < self.size:
             return None
         return bytes(memoryview(buffer)[:length])
+
+    def is_like(self, node: FileNode) -> bool:
+        return (self.size, self.mtime) == (node.size, node.mtime)
 
     def descriptor(self) -> int:
         """Returns the descriptor of the open file, which is closed when nobody has this object any more."""

@@ -72,6 +72,7 @@ class Inode:
     Attributes:
         number: The inode number.
         node: What it stands for, as last seen.
+        first: The same as first seen, which all are shown for as long as the two are one; None if it was written to.
         lookups: How often the kernel was told of it, less what it forgot.
         opens: How many open files it has.
         stamp: What tells whether the file is the one that was opened last; None if it was not yet.
@@ -86,13 +87,14 @@ class Inode:
     """
 
     __slots__ = (
-        "awaited", "called", "draft", "is_member", "is_removed", "lookups", "newest", "node", "number", "opens",
-        "stamp", "through", "ways",
+        "awaited", "called", "draft", "first", "is_member", "is_removed", "lookups", "newest", "node", "number",
+        "opens", "stamp", "through", "ways",
     )  # fmt: skip
 
     def __init__(self, number: int, node: Node) -> None:
         self.number = number
         self.node = node
+        self.first: Node | None = node
         self.lookups = 0
         self.opens = 0
         self.stamp: tuple[int, ...] | None = None
@@ -173,13 +175,16 @@ class Inodes:
             inode.lookups = max(0, inode.lookups - count)
             return self._drop_unused(inode)
 
-    def opened(self, inode: Inode, stamp: tuple[int, ...], same_file: int) -> bool:
-        """Counts an open file, and returns whether the kernel's pages of it are still good.
+    def opened(
+        self, inode: Inode, stamp: tuple[int, ...], same_file: int, *, is_as_shown: bool = False
+    ) -> bool:
+        """Counts an open file, and returns whether what the kernel has of it is still good: pages and size.
 
         Args:
             inode: What was opened.
             stamp: What the file is now: its identity, then its version.
             same_file: How many numbers of the stamp, from the first, are its identity.
+            is_as_shown: It is as it was shown to everybody, so that who opens it first has nothing to forget.
 
         Raises:
             StaleError: It is another file than one that is still open: reading the old handle would put the
@@ -192,7 +197,7 @@ class Inodes:
                 raise StaleError(f"the file of inode {inode.number} was replaced while it was open")
             inode.opens += 1
             inode.stamp = stamp
-            return last == stamp
+            return last == stamp or (last is None and is_as_shown)
 
     def adopt(self, old: Key, node: Node) -> Inode | None:
         """Has what something became keep its number, so that a program that stands in a directory stays there.
@@ -235,6 +240,7 @@ class Inodes:
         """Counts an open file of an inode that is being written to: all its handles share what is written."""
         with self._lock:
             inode.opens += 1
+            inode.first = None
 
     def closed(self, inode: Inode) -> list[Key]:
         """Takes back an open file. Returns the key of what is not known any more, if so."""

@@ -252,7 +252,10 @@ class Reading:
             self._inodes.opened_draft(opened)
             return OpenFile(self._handles.add(FileHandle(opened, draft)), keep_cache=True)
         content = self._open(node)
-        keep_cache = self._inodes.opened(opened, content.stamp, content.identity_length)
+        is_as_shown = node is opened.first and content.is_like(node)
+        keep_cache = self._inodes.opened(
+            opened, content.stamp, content.identity_length, is_as_shown=is_as_shown
+        )
         return OpenFile(self._handles.add(FileHandle(opened, content)), keep_cache)
 
     def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
@@ -366,7 +369,7 @@ class Reading:
                 raise
             node = fresh
             content = SourceContent(node.path, self._handles.disks)
-        if (content.size, content.mtime) == (node.size, node.mtime):
+        if content.is_like(node):
             self._found.pop(node.key, None)
         else:
             self._found[node.key] = FileNode(

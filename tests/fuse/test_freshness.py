@@ -181,6 +181,15 @@ def test_what_was_listed_is_not_asked_for_again(twins: Twins, binding: str) -> N
         assert asked[2] - listed_once == {"entries": asked[2]["entries"]}
 
 
+def test_who_opens_a_file_first_asks_for_no_attributes(twins: Twins) -> None:
+    path = twins.top / RELEASE / "01. Track 1.flac"
+    seen(path)
+    before = counted(twins.top)
+    with path.open("rb", buffering=0) as file:
+        assert os.fstat(file.fileno()).st_size == path.stat().st_size
+    assert counted(twins.top) - before == {"open": 1}
+
+
 def test_names_in_lists_are_asked_for_and_the_lists_are_not(twins: Twins, binding: str) -> None:
     lists = [twins.top / "Playlists", twins.top / "Playlists/Mix", twins.top / "Collages/Both"]
     listed = [os.listdir(path) for path in lists]

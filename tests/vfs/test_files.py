@@ -125,7 +125,20 @@ def test_pages_are_kept_while_the_file_is_unchanged(browser: Browser, source: Pa
             os.utime(source)
         with browser.opened(TRACK) as (_, keep_cache):
             kept.append(keep_cache)
-    assert kept == [False, True, False, True]
+    assert kept == [True, True, False, True]  # who opens it first finds what was shown, and no pages
+
+
+def test_what_was_shown_otherwise_is_not_kept_by_who_opens_it_first(browser: Browser, source: Path) -> None:
+    other = f"{RELEASE}/02. Track 2.opus"
+    browser.stat(TRACK)
+    browser.stat(other)
+    for path in (source, source.with_name("02.opus")):
+        set_tags(path, genre="Ambient")
+    with browser.opened(TRACK) as (_, keep_cache):
+        assert not keep_cache  # the cache does not know of it yet
+    browser.update()
+    with browser.opened(other) as (_, keep_cache):
+        assert not keep_cache  # the cache does, and the kernel may not
 
 
 def test_a_file_that_changed_since_the_update_shows_its_real_size(browser: Browser, source: Path) -> None:
