@@ -14,7 +14,7 @@ from rosecache.names import safe_name
 from rosecache.query.filters import Filter, ids_filter
 from rosecache.query.releases import releases_that_pass
 from rosecache.query.rows import snapshot
-from rosecache.query.shown import ShownRelease, find_shown_releases, has_few_releases, list_shown_releases
+from rosecache.query.shown import ShownRelease, find_shown_releases, list_few_releases, list_shown_releases
 from rosecache.templates import NameTemplate
 from rosefs.rules.smart import releases_of as smart_releases
 from rosefs.settings import ViewKey
@@ -129,17 +129,31 @@ class ValuesDirectory(InView):
 class ReleasesDirectory(InView):
     """The releases of a view, or under one of its values."""
 
+    _few: tuple[int, Sequence[ShownRelease]] | None = None
+    """As of which generation few releases were found, and which."""
+
     def is_short(self) -> bool:
+        """Tells by asking for as many as are few. What is found is what is listed next."""
         if not self.key.value or self.view.is_slow:
             return False
-        wanted = wanted_by(self)
-        return wanted is not None and has_few_releases(self.context.c, wanted, _FEW)
+        generation, wanted, place = self.context.versions.generation, wanted_by(self), self._place
+        if wanted is None or place is None:
+            return False
+        few = list_few_releases(self.context.c, wanted, self.context.namer.naming, place, _FEW)
+        self._few = None if few is None else (generation, few)
+        return few is not None
+
+    @property
+    def _place(self) -> int | None:
+        """Where among the stored names of a release the one is that is shown here, see ``Namer.place``."""
+        namer = self.context.namer
+        return namer.place(namer.template(self.view.key, "release"))
 
     def build(self, generation: int) -> Built:
         space, value = self.key.space, self.key.value
         candidates = [Candidate(ALL_TRACKS_NAME, "", self._everything())]
         seen: set[str] = set()
-        for release_id, mtime, name, entity in self._releases():
+        for release_id, mtime, name, entity in self._releases(generation):
             seen.add(release_id)
             node = DirectoryNode(Key(space, value, entity), release_id, mtime, generation)
             candidates.append(Candidate(name, entity, node))
@@ -151,7 +165,7 @@ class ReleasesDirectory(InView):
 
     def look_up(self, name: str, generation: int) -> Sequence[Node] | None:
         namer, (space, value, _) = self.context.namer, self.key
-        place, wanted = namer.place(namer.template(self.view.key, "release")), wanted_by(self)
+        place, wanted = self._place, wanted_by(self)
         if place is None or wanted is None:
             return None
         if name == ALL_TRACKS_NAME:
@@ -162,20 +176,24 @@ class ReleasesDirectory(InView):
             return None
         return [DirectoryNode(Key(space, value, each), each, mtime, generation) for each, mtime, _ in found]
 
-    def _releases(self) -> Iterator[tuple[str, int, str, str]]:
+    def _releases(self, generation: int) -> Iterator[tuple[str, int, str, str]]:
         """Yields the id, the time and the name of each release, and the entity under which it is listed."""
         namer = self.context.namer
         template = namer.template(self.view.key, "release")
-        place, wanted = namer.place(template), wanted_by(self)
+        place, wanted = self._place, wanted_by(self)
+        few, self._few = self._few, None
         if place is not None and wanted is not None:
-            for release_id, mtime, name in self._named(wanted, place, template):
+            shown = few[1] if few is not None and few[0] == generation else self._shown(wanted, place)
+            for release_id, mtime, name in self._named(shown, template):
                 yield release_id, mtime, name, release_id
             return
         releases = releases_of(self)
         stored: Mapping[str, str] = {}
         if place is not None:
             ids = ids_filter(release.id for release in releases)
-            stored = {release_id: name for release_id, _, name in self._named(ids, place, template)}
+            stored = {
+                release_id: name for release_id, _, name in self._named(self._shown(ids, place), template)
+            }
         width = len(str(len(releases)))
         seen: Counter[str] = Counter()
         for number, release in enumerate(releases, start=1):
@@ -187,10 +205,12 @@ class ReleasesDirectory(InView):
             )
             yield release.id, release.mtime, name, release.id if times == 1 else f"{release.id}#{times}"
 
-    def _named(self, wanted: Filter, place: int, template: NameTemplate) -> Sequence[ShownRelease]:
-        """Returns releases with the names that the cache has of them, and makes those that it does not have."""
+    def _shown(self, wanted: Filter, place: int) -> Sequence[ShownRelease]:
+        return list_shown_releases(self.context.c, wanted, self.context.namer.naming, place)
+
+    def _named(self, shown: Sequence[ShownRelease], template: NameTemplate) -> Sequence[ShownRelease]:
+        """Returns releases with names, and makes those that the cache does not have."""
         c, namer = self.context.c, self.context.namer
-        shown = list_shown_releases(c, wanted, namer.naming, place)
         unnamed = [release_id for release_id, _, name in shown if not name]
         if not unnamed:
             return shown

@@ -155,7 +155,7 @@ class Tree:
         if key != ROOT_KEY and key.space not in SPACES:
             return False  # programs fill it
         directory = self.directory(key)
-        return directory.is_ready or directory.is_short() or (name != b"" and directory.finds_quickly(name))
+        return directory.is_ready or (name != b"" and directory.finds_quickly(name)) or directory.is_short()
 
     def is_current(self, node: Node) -> bool:
         """Tells whether nothing has changed that a node depends on."""

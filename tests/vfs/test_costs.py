@@ -108,7 +108,7 @@ def test_a_listing_costs_as_many_queries_whatever_it_lists(many: Config, path: s
     ("path", "is_cheap", "queries"),
     [
         ("Releases/Artist 1 - 2020. Title 01", True, 0),
-        ("Artists/Artist 1", True, 1),  # ten releases, which are counted
+        ("Artists/Artist 1", True, 1),  # ten releases, of which no more than this is asked
         ("Labels/Label 7", True, 1),
         ("Genres/K-Pop", False, 0),  # the genres that count as it may take a while to find
         ("Releases", False, 0),
@@ -137,7 +137,28 @@ def test_what_is_short_is_told_from_what_is_long_by_a_query_at_most(
     assert len(asked) <= queries
     with counted_queries(many) as listing:
         assert list(browser.fs.entries(number, 0))
-    assert len(listing) <= 3 or not is_cheap
+    assert len(asked + listing) <= 3 or not is_cheap
+
+
+def test_to_find_out_that_few_releases_are_in_a_directory_lists_them(many: Config) -> None:
+    browser = Browser(many)
+    number = browser.stat("Artists/Artist 1").inode
+    with counted_queries(many) as queries:
+        assert browser.fs.is_cheap(number)
+        few = [entry.name for entry in browser.fs.entries(number, 0)]
+    assert len(queries) == 1
+    browser = Browser(many)
+    browser.stat("Artists/Artist 1")
+    assert [entry.name for entry in browser.fs.entries(number, 0)] == few  # in the same order
+
+
+def test_what_was_few_is_asked_for_again_after_a_change(many: Config) -> None:
+    browser = Browser(many)
+    number = browser.stat("Artists/Artist 1").inode
+    assert browser.fs.is_cheap(number)
+    store(many, release_row("new", title="New", artists={"main": ["Artist 1"]}))
+    browser.clock.advance(1)
+    assert any(b"New" in entry.name for entry in browser.fs.entries(number, 0))
 
 
 def test_a_name_in_a_long_directory_is_cheap_if_the_index_has_it(many: Config) -> None:

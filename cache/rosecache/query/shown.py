@@ -48,7 +48,11 @@ class ReleaseHead(NamedTuple):
 
 _RELEASES = "SELECT r.id, r.mtime, r.naming, r.names FROM releases AS r"
 _LISTED = f"{_RELEASES} WHERE {{condition}} ORDER BY r.directory"
-_MORE_THAN = "SELECT 1 FROM releases AS r WHERE {condition} LIMIT 1 OFFSET :most"
+_SOME = """
+SELECT id, mtime, naming, names FROM
+  (SELECT r.id, r.mtime, r.naming, r.names, r.directory FROM releases AS r WHERE {condition} LIMIT :some)
+ORDER BY directory
+"""
 # With a row in any case, which says between which numbers all names are, and whether some could not be made.
 _NAMED = """
 SELECT least, most, unmade, r.id, r.mtime, r.naming, r.names
@@ -82,10 +86,15 @@ def list_shown_releases(c: Config, wanted: Filter, naming: Naming, place: int) -
     return _releases(rows, naming, place)
 
 
-def has_few_releases(c: Config, wanted: Filter, most: int) -> bool:
-    """Tells whether no more than ``most`` releases pass a filter, conditions on ``r``, without looking at more."""
-    rows = _fetch(c, _MORE_THAN.format(condition=wanted.condition), {**wanted.values, "most": most})
-    return not rows
+def list_few_releases(
+    c: Config, wanted: Filter, naming: Naming, place: int, most: int
+) -> list[ShownRelease] | None:
+    """Returns what :func:`list_shown_releases` does if it is no more than ``most``, and else None.
+
+    Looks at no more than one more, and so costs the same in a library of any size.
+    """
+    rows = _fetch(c, _SOME.format(condition=wanted.condition), {**wanted.values, "some": most + 1})
+    return None if len(rows) > most else _releases(rows, naming, place)
 
 
 def find_shown_releases(
