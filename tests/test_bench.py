@@ -68,6 +68,14 @@ def measured(tmp_path: Path, *arguments: str | Path) -> dict[str, Any]:
     return found
 
 
+def times_forgotten() -> int:
+    """Returns how often the kernel was made to forget names and attributes, those of all mounts of the machine."""
+    (line,) = (
+        each for each in Path("/proc/vmstat").read_text().splitlines() if each.startswith("drop_slab ")
+    )
+    return int(line.split()[1])
+
+
 @pytest.fixture(autouse=True)
 def _no_mount_of_ours(tmp_path: Path) -> Iterator[None]:
     yield
@@ -97,7 +105,9 @@ def test_a_mount_is_measured(tmp_path: Path, binding: str) -> None:
     table, drawing = tmp_path / "table.md", tmp_path / "growth.svg"
     written = ("--markdown", table, "--plot", drawing)
     names = ON_MOUNT if binding == "pyfuse3" else BY_EITHER
+    before = times_forgotten()
     figures = measured(tmp_path, "--fuse", binding, *written, "--only", *names)["figures"]
+    assert times_forgotten() == before
     assert {f"| `{name}` |" in table.read_text() for name in names if name != "scale"} == {True}
     assert "| releases | 20 | 200 |" in table.read_text()
     lines = ElementTree.parse(drawing).findall("{http://www.w3.org/2000/svg}polyline")

@@ -208,6 +208,7 @@ def test_a_change_elsewhere_costs_no_request_where_nothing_changed(twins: Twins)
     rosecache.update_cache(twins.c)
     new = twins.top / RELEASE / "01. Changed.flac"
     wait_until(lambda: seen(new) and "01. Changed.flac" in os.listdir(new.parent))
+    counted(twins.top)  # when the kernel has been told
     seen(twins.top / "Artists")  # its time is that of the change
     before = counted(twins.top)
     assert [seen(twins.top / path) for path in known] == first

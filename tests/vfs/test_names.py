@@ -117,6 +117,21 @@ def test_a_name_that_a_retag_took_away_works_for_two_hours(library: Config) -> N
     assert browser.exists("Artists/LOONA/LOONA - 2018. Sharp/01. Track 1.opus")
 
 
+def test_a_name_that_was_taken_away_works_still_when_the_kernel_has_forgotten_it(library: Config) -> None:
+    browser = Browser(library)
+    path = "Artists/LOONA/LOONA - 2018. Hash/01. Track 1.opus"
+    browser.stat(path)
+    for name in ("01.opus", "02.opus"):
+        set_tags(library.music_source_dir / "loona" / name, title="Other", album="Other")
+    browser.update()
+    parts = path.split("/")
+    known = [browser.stat("/".join(parts[:number])).inode for number in range(len(parts), 0, -1)]
+    for inode in known:
+        browser.fs.forget(inode, 100)
+    assert browser.fs.counters().inodes == 1
+    assert browser.stat(path).inode == known[0]
+
+
 def test_a_track_and_the_files_beside_it_keep_their_old_names_too(library: Config) -> None:
     (library.music_source_dir / "loona" / "01.lrc").write_text("la")
     browser = Browser(library)
