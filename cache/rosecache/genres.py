@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import graphlib
+import hashlib
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -39,6 +40,12 @@ class GenreTree:
                 self._down.setdefault(parent.casefold(), set()).add(genre.casefold())
         self._ancestors: dict[str, tuple[str, ...]] = {}
         self._descendants: dict[str, tuple[str, ...]] = {}
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A text that stands for all that the tree says."""
+        up = sorted((genre, sorted(parents)) for genre, parents in self._up.items())
+        return hashlib.blake2b(repr((sorted(self._names.items()), up)).encode(), digest_size=8).hexdigest()
 
     @property
     def genres(self) -> tuple[str, ...]:
@@ -81,16 +88,33 @@ class GenreTree:
 def load_genre_tree(c: Config) -> GenreTree:
     """Returns the genre tree: the built-in one, extended or replaced by ``c.genres_file``.
 
-    The files are read once in the life of a process, like the configuration itself.
+    The files are read once, like the configuration itself, until somebody asks for :func:`reload_genre_tree`.
 
     Raises:
         ConfigError: The user's file cannot be read, is not TOML or not of the form that ``genres.toml``
             describes, or makes a genre its own ancestor. The error names the file and the genre.
     """
-    return _load(c.genres_file, c.genres_replace)
+    tree = _trees.get((c.genres_file, c.genres_replace))
+    return use_genre_tree(c, _load(c.genres_file, c.genres_replace)) if tree is None else tree
 
 
-@functools.cache
+def reload_genre_tree(c: Config) -> None:
+    """Has this process go by what the files say now. Raises ConfigError as above, and goes on by the old tree then."""
+    tree = _load(c.genres_file, c.genres_replace)
+    if tree.digest != load_genre_tree(c).digest:
+        use_genre_tree(c, tree)
+
+
+def use_genre_tree(c: Config, tree: GenreTree) -> GenreTree:
+    """Has this process go by a tree that another one has loaded, whatever the files say. Returns it."""
+    _trees[c.genres_file, c.genres_replace] = tree
+    return tree
+
+
+_trees: dict[tuple[Path | None, bool], GenreTree] = {}
+"""Those in force, by where they come from."""
+
+
 def _load(genres_file: Path | None, replace: bool) -> GenreTree:
     if genres_file is None:
         return GenreTree(_read(BUILTIN_GENRES))

@@ -16,12 +16,12 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from rosecache.config import Config, PathTemplates, TemplateSet
-from rosecache.genres import BUILTIN_GENRES
+from rosecache.errors import ConfigError
+from rosecache.genres import load_genre_tree
 
 VERSION = 1
 """Raised when the same template makes another name of the same release."""
@@ -57,16 +57,17 @@ class Naming:
         return self.places[kind].get(text)
 
 
-@functools.lru_cache(maxsize=16)
 def naming_of(c: Config) -> Naming:
-    """Returns what names are made by under a configuration."""
-    places = {
-        kind: {text: place for place, text in enumerate(dict.fromkeys(_texts(c.path_templates, keys)))}
-        for kind, keys in _KINDS.items()
-    }
+    """Returns what names are made by under a configuration, and by the genre tree that is in force in this process."""
+    return _naming_of(c, _genres(c) if _shows_parents(c) else None)
+
+
+@functools.lru_cache(maxsize=16)
+def _naming_of(c: Config, genres: str | None) -> Naming:
+    places = _places(c)
     depends_on: list[object] = [VERSION, places, c.max_filename_bytes, c.artist_aliases]
-    if any("parent_" in text for texts in places.values() for text in texts):
-        depends_on += [c.genres_replace, *map(_content, filter(None, (BUILTIN_GENRES, c.genres_file)))]
+    if genres is not None:
+        depends_on.append(genres)
     digest = hashlib.blake2b(repr(depends_on).encode("utf-8", "backslashreplace"), digest_size=8).digest()
     return Naming(max(int.from_bytes(digest, "little") >> 1, UNNAMED + 1), places)
 
@@ -98,9 +99,21 @@ def _texts(templates: PathTemplates, keys: Sequence[str]) -> Iterator[str]:
                     yield text
 
 
-def _content(path: Path) -> str:
-    """Returns a digest of a file that names depend on; of one that cannot be read nothing can be made anyway."""
+def _places(c: Config) -> Mapping[str, Mapping[str, int]]:
+    return {
+        kind: {text: place for place, text in enumerate(dict.fromkeys(_texts(c.path_templates, keys)))}
+        for kind, keys in _KINDS.items()
+    }
+
+
+@functools.lru_cache(maxsize=16)
+def _shows_parents(c: Config) -> bool:
+    return any("parent_" in text for texts in _places(c).values() for text in texts)
+
+
+def _genres(c: Config) -> str:
+    """Returns a digest of the genre tree; of one that cannot be read nothing can be made anyway."""
     try:
-        return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
-    except OSError:
+        return load_genre_tree(c).digest
+    except ConfigError:
         return ""

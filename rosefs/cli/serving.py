@@ -9,6 +9,7 @@ import faulthandler
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable
@@ -17,6 +18,8 @@ import click
 
 from rosecache.database import database_path
 from rosecache.errors import RosecacheError
+from rosecache.in_force import in_force, take_up
+from rosecache.update.refill import fill_names
 from rosefs.cli.editing import recover_edits
 from rosefs.cli.following import companions_of
 from rosefs.cli.output import one_line
@@ -126,6 +129,7 @@ class _Reload:
             try:
                 plan = self._request.plan()
                 refuse_bad_templates(plan.settings.cache, path)
+                take_up(self._plan.settings.cache, plan.settings.cache.path_templates)
             except (RosecacheError, click.ClickException, OSError) as error:
                 log.error("the configuration was not read again, and the old one stays in force: %s", error)
                 return
@@ -133,6 +137,14 @@ class _Reload:
             for key in fixed_differences(self._plan.settings, plan.settings):
                 log.warning("%s: another value of %s takes effect when it is mounted again", path, key)
             log.info("read %s again", path)
+            self._fill_names()
+
+    def _fill_names(self) -> None:
+        """Has what the cache holds be called by the new settings. Until then names are made when they are shown."""
+        try:
+            fill_names(in_force(self._plan.settings.cache))
+        except (RosecacheError, OSError, sqlite3.Error) as error:
+            log.warning("names are stored by the next update, since they cannot be now: %s", error)
 
 
 def _is_terminal() -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rosecache.aliases import load_aliases
 from rosecache.config import Config
 from rosecache.database import connect
-from rosecache.genres import load_genre_tree
+from rosecache.genres import GenreTree, load_genre_tree
 from rosecache.query.rows import fetch, pack
 
 ARTIST_KEYS = (
@@ -118,13 +118,12 @@ def _children_keys(c: Config) -> Mapping[str, str]:
     """
     with connect(c) as connection:
         epoch, newest = fetch(connection, _FACETS_STATE)[0]
-    return _children_keys_at(c, epoch, newest)
+    return _children_keys_at(c, load_genre_tree(c), epoch, newest)
 
 
 @functools.lru_cache(maxsize=4)
-def _children_keys_at(c: Config, epoch: str, newest: int | None) -> Mapping[str, str]:
+def _children_keys_at(c: Config, tree: GenreTree, epoch: str, newest: int | None) -> Mapping[str, str]:
     """Returns :func:`_children_keys` of the state of the table that ``epoch`` and ``newest`` stand for."""
-    tree = load_genre_tree(c)
     keys: dict[str, list[int]] = {}
     with connect(c) as connection:
         rows = fetch(connection, _GENRES)

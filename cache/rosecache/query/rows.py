@@ -24,7 +24,7 @@ import msgspec
 from rosecache.aliases import load_aliases
 from rosecache.config import Config
 from rosecache.database import connect
-from rosecache.genres import load_genre_tree
+from rosecache.genres import GenreTree, load_genre_tree
 from rosecache.model import Artist, ArtistMapping, PartialDate, Release, Track
 
 Pairs = tuple[tuple[str, str], ...]
@@ -241,9 +241,13 @@ class Decoder:
         )
 
 
-@functools.lru_cache(maxsize=16)
 def decoder_of(c: Config) -> Decoder:
-    """Returns the decoder of a configuration."""
+    """Returns the decoder of a configuration, and of the genre tree in force."""
+    return _decoder_of(c, load_genre_tree(c))
+
+
+@functools.lru_cache(maxsize=16)
+def _decoder_of(c: Config, genres: GenreTree) -> Decoder:
     return Decoder(c)
 
 

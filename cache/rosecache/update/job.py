@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rosecache.config import Config
-from rosecache.errors import LockTimeoutError
+from rosecache.errors import ConfigError, LockTimeoutError
+from rosecache.genres import GenreTree, load_genre_tree
 from rosecache.update.batch import Batch
 from rosecache.update.release import Outcome
 from rosecache.update.report import problem, reason_of
@@ -23,6 +25,15 @@ class Options:
     defer: bool
     log_level: int = logging.WARNING
     """From which level on a worker process says what it does."""
+    genres: GenreTree | None = None
+    """The tree in force, where it is not the one that everybody has: its file may say something else by now."""
+
+
+def own_genres(c: Config) -> GenreTree | None:
+    """Returns the genre tree for :class:`Options`. Without one that can be read, there is none."""
+    with suppress(ConfigError):
+        return None if c.genres_file is None else load_genre_tree(c)
+    return None
 
 
 def update_some(options: Options, directories: Iterable[bytes]) -> list[Outcome]:

@@ -25,9 +25,11 @@ from rosecache.database import (
     transaction,
 )
 from rosecache.errors import SourceDirectoryError
+from rosecache.in_force import in_force
+from rosecache.naming import naming_of
 from rosecache.update.assign import datafile_names
 from rosecache.update.content import audio_files
-from rosecache.update.job import Options
+from rosecache.update.job import Options, own_genres
 from rosecache.update.lists import COLLAGES, PLAYLISTS, update_lists
 from rosecache.update.pool import update_releases
 from rosecache.update.refill import fill_names
@@ -125,7 +127,8 @@ def update_cache_for_releases(
 def _update_releases(
     c: Config, release_dirs: Sequence[Path] | None, force: bool, progress: Progress | None
 ) -> Report:
-    report = Report()
+    c = in_force(c)
+    naming, report = naming_of(c), Report()
     found = (
         _find_all(c, force, report) if release_dirs is None else _find_some(c, release_dirs, force, report)
     )
@@ -135,7 +138,7 @@ def _update_releases(
     def run(directories: Sequence[bytes], *, defer: bool) -> list[bytes]:
         nonlocal done
         deferred = []
-        options = Options(c, force, defer, logger.getEffectiveLevel())
+        options = Options(c, force, defer, logger.getEffectiveLevel(), own_genres(c))
         # Closed at once when the progress callback raises, or somebody presses Ctrl-C.
         with closing(update_releases(options, directories)) as results:
             for directory, outcome in results:
@@ -157,7 +160,8 @@ def _update_releases(
     run([*again, *found.later], defer=False)
     # Last, so that a release whose directory was renamed is found under its new name, and keeps its rows.
     run(found.gone, defer=False)
-    if release_dirs is None:
+    c = in_force(c)
+    if release_dirs is None or naming_of(c) != naming:  # other settings were taken up meanwhile
         fill_names(c)
     report.problems.sort()
     return report

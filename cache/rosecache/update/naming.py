@@ -19,7 +19,7 @@ from rosecache.errors import TemplateError
 from rosecache.genres import load_genre_tree
 from rosecache.model import ArtistMapping, PartialDate
 from rosecache.names import safe_name
-from rosecache.naming import SEPARATOR, extension_of, naming_of
+from rosecache.naming import SEPARATOR, Naming, extension_of, naming_of
 from rosecache.templates import UNKNOWN_RELEASE, UNKNOWN_TITLE, NameTemplate
 from rosecache.update.rows import Credits, ReleaseRow, TrackRow, mapping_of
 
@@ -46,8 +46,15 @@ def names_of(c: Config, row: ReleaseRow) -> Names:
 
     A name that a template cannot make is empty; who shows it makes another one.
     """
-    naming, templates = naming_of(c), _templates(c)
-    of_release = _ReleaseValues(c, row)
+    while True:
+        naming = naming_of(c)
+        names = _names_by(c, naming, row)
+        if naming_of(c) == naming:  # the genre tree has not become another one meanwhile
+            return names
+
+
+def _names_by(c: Config, naming: Naming, row: ReleaseRow) -> Names:
+    templates, of_release = _templates(c), _ReleaseValues(c, row)
     return Names(
         naming.number,
         _packed(c, templates["release"], of_release, ""),

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from rosecache.errors import RosecacheError
+from rosecache.genres import use_genre_tree
 from rosecache.update.job import Options, update_some
 from rosecache.update.release import Outcome
 
@@ -33,6 +34,8 @@ def main() -> None:
 
 def _serve(jobs: BinaryIO, results: BinaryIO) -> None:
     options: Options = pickle.load(jobs)
+    if options.genres is not None:
+        use_genre_tree(options.c, options.genres)
     logging.basicConfig(level=options.log_level, stream=sys.stderr)
     while True:
         directories: list[bytes] = pickle.load(jobs)

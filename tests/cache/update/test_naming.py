@@ -10,18 +10,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rosecache import get_release, get_tracks_of_release, list_releases
+from rosecache import filter_releases, get_release, get_tracks_of_release, list_genres, list_releases
 from rosecache.config import ArtistAlias, Config, PathTemplates, TemplateSet
 from rosecache.database import connect, transaction
-from rosecache.errors import TemplateError
+from rosecache.errors import ConfigError, TemplateError
+from rosecache.genres import load_genre_tree
+from rosecache.in_force import in_force, take_up
 from rosecache.model import Release, Track
 from rosecache.names import safe_name
 from rosecache.naming import UNNAMED, extension_of, hash_name, naming_of, split_names
 from rosecache.templates import NameTemplate, release_variables, track_variables
-from rosecache.update import refill, update_cache, update_cache_for_releases
+from rosecache.update import pool, refill, update_cache, update_cache_for_releases
 from rosecache.update.naming import RELEASE_VARIABLES, TRACK_VARIABLES, Names, names_of
 from rosecache.update.rows import FileRow, ReleaseRow, load_release
-from tests.support.audio import make_release
+from tests.support.audio import make_release, set_tags
 from tests.support.rows import release_row, store, track_row
 
 EVERYTHING = release_row(
@@ -180,6 +182,83 @@ def test_an_update_makes_the_names_by_new_templates_and_then_has_nothing_to_do(
         before = connection.total_changes
         update_cache(changed)
         assert connection.total_changes == before
+
+
+def test_what_a_process_took_up_holds_for_whoever_updates_by_the_settings_it_began_with(c: Config) -> None:
+    for number in range(3):
+        make_release(c.music_source_dir, f"release {number}", tracks=2)
+    update_cache(c)
+    taken = templates(default=TemplateSet(track="{{ tracknumber }}"))
+    take_up(c, taken)
+    set_tags(c.music_source_dir / "release 0/01.opus", album="Another")
+    update_cache_for_releases(c, [c.music_source_dir / "release 0"])
+    changed = msgspec.structs.replace(c, path_templates=taken)
+    assert len(stored_names(changed)) == 3
+    update_cache(c)
+    assert stored_names(changed) == made_names(changed, everything(changed))
+    assert len(stored_names(changed)) == 9
+
+
+def test_an_update_during_which_others_were_taken_up_leaves_no_name_by_the_old_ones(
+    c: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        make_release(c.music_source_dir, f"release {number}", tracks=1)
+    update_cache(c)
+    taken = templates(default=TemplateSet(track="{{ tracknumber }}"))
+
+    def naming(config: Config, row: ReleaseRow) -> Names:
+        names = names_of(config, row)
+        take_up(c, taken)  # as another thread may, at this moment
+        return names
+
+    monkeypatch.setattr("rosecache.update.release.names_of", naming)
+    set_tags(c.music_source_dir / "release 0/01.opus", album="Another")
+    update_cache_for_releases(c, [c.music_source_dir / "release 0"])
+    changed = msgspec.structs.replace(c, path_templates=taken)
+    assert stored_names(changed) == made_names(changed, everything(changed))
+    assert len(stored_names(changed)) == 6
+
+
+@pytest.mark.parametrize("max_proc", [1, 2], ids=["here", "in workers"])
+def test_the_genres_that_a_process_has_read_make_its_names_until_they_are_taken_up_again(
+    c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_proc: int
+) -> None:
+    monkeypatch.setattr(pool, "RELEASES_FOR_WORKERS", 2)
+    monkeypatch.setattr(pool, "_RELEASES_PER_WORKER", 1)
+    genres = tmp_path / "genres.toml"
+    genres.write_text('[genres]\n"K-Pop" = ["Mine"]\n')
+    shown = templates(genres=TemplateSet(release="{{ parent_genres }} {{ releasetitle }}"))
+    c = msgspec.structs.replace(c, genres_file=genres, path_templates=shown, max_proc=max_proc)
+    for number in range(3):
+        make_release(c.music_source_dir, f"release {number}", tracks=1, genre="K-Pop")
+    before = naming_of(c)
+    genres.write_text('[genres]\n"K-Pop" = ["Ours"]\n')
+    assert update_cache(c).changed == 3
+    names = stored_names(c)
+    assert naming_of(c) == before
+    assert names == made_names(c, everything(c))
+    assert sum("Mine" in name for each in names.values() for name in each) == 3
+    take_up(c, shown)
+    assert naming_of(c) != before
+    assert stored_names(c) == {}
+    update_cache(c)
+    assert stored_names(c) == made_names(c, everything(c))
+    assert sum("Ours" in name for each in stored_names(c).values() for name in each) == 3
+    assert [entry.genre for entry in list_genres(c)] == ["K-Pop", "Ours"]
+    assert len(filter_releases(c, genre_filter="Ours")) == 3
+
+
+def test_genres_that_cannot_be_used_are_not_taken_up(c: Config, tmp_path: Path) -> None:
+    genres = tmp_path / "genres.toml"
+    genres.write_text('[genres]\n"K-Pop" = ["Mine"]\n')
+    c = msgspec.structs.replace(c, genres_file=genres)
+    before = load_genre_tree(c)
+    genres.write_text("[genres]\nx = 1\n")
+    with pytest.raises(ConfigError):
+        take_up(c, templates(default=TemplateSet(track="{{ tracknumber }}")))
+    assert load_genre_tree(c) is before
+    assert in_force(c) == c
 
 
 def test_making_names_ends_when_another_configuration_makes_its_own_meanwhile(
