@@ -109,7 +109,8 @@ def audio_with(suffix: str, comments: Comments) -> bytes:
             block = _vorbis(comments)
             if len(block) >= 2**24:
                 raise ValueError("no block of FLAC is that large")
-            return whole[:4] + b"\0" + whole[5:42] + b"\x84" + struct.pack(">I", len(block))[1:] + block
+            head = whole[:4] + b"\0" + whole[5:42] + b"\x84" + struct.pack(">I", len(block))[1:]
+            return head + block + whole[_flac_end(whole) :]
         case _:
             return _ogg_with(whole, suffix, _vorbis(comments))
 
@@ -125,6 +126,15 @@ def _id3_end(whole: bytes) -> int:
     if not whole.startswith(b"ID3"):
         return 0
     return 10 + sum((byte & 127) << shift for byte, shift in zip(whole[6:10], (21, 14, 7, 0), strict=True))
+
+
+def _flac_end(whole: bytes) -> int:
+    """Returns where the metadata blocks end and the audio starts."""
+    at, is_last = 4, False
+    while not is_last:
+        is_last = bool(whole[at] & 0x80)
+        at += 4 + int.from_bytes(whole[at + 1 : at + 4], "big")
+    return at
 
 
 def _atom(name: bytes, content: bytes) -> bytes:

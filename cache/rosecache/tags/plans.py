@@ -74,6 +74,11 @@ class Plan:
     """Empty if the file says what was asked for already."""
 
     @property
+    def size(self) -> int:
+        """Characters of the tags and bytes to be written, together."""
+        return self.raw.size + sum(len(patch.data) for patch in self.patches)
+
+    @property
     def is_in_place(self) -> bool:
         """Whether the bytes may be overwritten where they are.
 

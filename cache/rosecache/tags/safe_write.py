@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,9 @@ _Opened = tuple[Plan, int, Entry]
 _AT_ONCE = 100
 """Files written together: few enough for their descriptors, enough for the flushes to be shared."""
 
+_MOST_AT_ONCE = 16 * 2**20
+"""The most that is kept of them meanwhile, about: what their tags say, and what is to be written."""
+
 
 def write_ids(release_dir: Path, writes: Sequence[IdWrite]) -> list[TagWriteError]:
     """Puts ids into audio files at once. See :func:`writing_ids`."""
@@ -54,17 +58,21 @@ def writing_ids(release_dir: Path, writes: Sequence[IdWrite]) -> Flushing[list[T
     inside = {
         directory: is_inside(release_dir, directory) for directory in {write.path.parent for write in writes}
     }
-    for start in range(0, len(writes), _AT_ONCE):
-        plans = []
-        for write in writes[start : start + _AT_ONCE]:
+    left = deque(writes)
+    while left:
+        due: list[Plan] = []
+        while left and len(due) < _AT_ONCE and sum(plan.size for plan in due) < _MOST_AT_ONCE:
+            write = left.popleft()
             if not inside[write.path.parent]:
                 problems.append(TagWriteError(write.path, "it lies outside the release's directory"))
                 continue
             try:
-                plans.append(plan_ids(write))
+                plan = plan_ids(write)
             except TagWriteError as error:
-                problems.append(error)
-        due = [plan for plan in plans if plan.patches]
+                # Without its traceback, which holds all that was read of the file.
+                problems.append(TagWriteError(error.path, error.reason))
+            else:
+                due += [plan] if plan.patches else []
         problems += yield from _writing_in_place(release_dir, [plan for plan in due if plan.is_in_place])
         # Not held up for others: until it is renamed, each takes the room of a whole copy.
         problems += rewrite([plan for plan in due if not plan.is_in_place])

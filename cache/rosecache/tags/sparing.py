@@ -16,7 +16,10 @@ MOST_BYTES = 40 * 2**20
 """What a reader may be given of one file. Tags are all text and pictures; the audio behind them is never read."""
 
 MOST_TEXT = 16 * 2**20
-"""Of these, what may be text that is shown as a value: bytes."""
+"""Of these, what may be text that mutagen is given to take apart: bytes."""
+
+MOST_SHOWN = 2**20
+"""And what the fields may hold that the library shows: characters. Ten thousand artists are a tenth of it."""
 
 _MOST_READS = 120_000
 """How often a reader may ask for something: a piece of a file takes one or two questions, and some microseconds."""

@@ -24,6 +24,7 @@ from rosecache.tags.fields import (
     split_genres,
     texts,
 )
+from rosecache.tags.sparing import MOST_SHOWN, TooMuchError
 
 _UUID = re.compile(
     r"\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?", re.ASCII
@@ -34,11 +35,29 @@ _LONGEST = 2**31
 
 @dataclass(frozen=True, slots=True)
 class RawTags:
-    """What a container module found: texts by name in capitals, and the length in seconds."""
+    """What a container module found: texts by name in capitals, and the length in seconds.
+
+    Making one raises TooMuchError if the fields that are shown hold more than the cache takes of one file.
+    """
 
     container: Container
     values: Values
     length: float
+
+    def __post_init__(self) -> None:
+        if self.size > MOST_SHOWN and self.shown_size > MOST_SHOWN:
+            raise TooMuchError(f"its fields hold more than {MOST_SHOWN // 2**20} MiB of text")
+
+    @property
+    def size(self) -> int:
+        """Characters of all texts: pictures and comments, too, where the container has them as text."""
+        return sum(len(text) for found in self.values.values() for text in found)
+
+    @property
+    def shown_size(self) -> int:
+        """Characters of the fields that the table of fields names."""
+        names = (name for names in KEYS[self.container].values() for name in names)
+        return sum(len(text) for name in names for text in self.values.get(name, ()))
 
 
 def length_of(audio: FileType) -> float:

@@ -1,8 +1,8 @@
 """Storing releases several at a time, since a transaction of its own costs as much as half of a release's rows.
 
 A release stays locked from when it is looked at until it is stored, so nothing is held back for long: not for more
-than a number of releases or a fraction of a second, nor while a lock is waited for, nor when what is held back matters
-to the next one. Nothing here reads a file or knows a table.
+than a number of releases, an amount of text or a fraction of a second, nor while a lock is waited for, nor when what is
+held back matters to the next one. Nothing here reads a file or knows a table.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from rosecache.update.release import Outcome, Settled, lock_release, settling_re
 from rosecache.update.report import problem, reason_of
 
 MOST_RELEASES = 16
+_MOST_TEXT = 8 * 2**20
+"""Characters of tags: what a hundred large releases have, and few broken or hostile ones."""
 _MOST_SECONDS = 0.25
 
 Clock = Callable[[], float]
@@ -134,7 +136,9 @@ class Batch:
         self._waiting.append(waiting)
         if waiting.settled is not None:
             self._ids |= waiting.settled.ids
-        enough = len(self._waiting) >= MOST_RELEASES or self._clock() - self._since > _MOST_SECONDS
+        text = sum(each.outcome.size for each in self._waiting)
+        is_late = self._clock() - self._since > _MOST_SECONDS
+        enough = len(self._waiting) >= MOST_RELEASES or text > _MOST_TEXT or is_late
         # Without deferring, the next one is judged by what the cache holds of this one.
         if enough or not self._defer:
             self.store()

@@ -14,6 +14,12 @@ from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.rows import ReleaseRow, ReleaseTags, TrackRow, credits_of, release_tags_of
 from rosecache.update.walk import FoundFile, Listing
 
+_MOST_SHOWN = 16 * 2**20
+"""Characters that the fields of all files of a release may hold: it is stored as a whole."""
+
+_MOST_READINGS = 8 * 2**20
+"""Characters of tags that are kept for who writes. Of Ogg files, pictures are among them; others are read again."""
+
 
 @dataclass(slots=True)
 class Content:
@@ -24,12 +30,16 @@ class Content:
     read: dict[bytes, AudioTags] = field(default_factory=dict)
     """New or changed files."""
     readings: dict[bytes, Reading] = field(default_factory=dict)
-    """The same, as they were read: for who has to write to them."""
+    """The same, as they were read, for who has to write to them; not all of them, where they are large."""
     broken: dict[bytes, str] = field(default_factory=dict)
     """Files that are no readable audio, and why."""
     problems: list[Problem] = field(default_factory=list)
     complete: bool = True
     """False if the disk failed on a file, which the next update has to try again."""
+    shown_size: int = 0
+    """Characters of what is shown of all these files."""
+    readings_size: int = 0
+    """Characters of all tags in ``readings``."""
 
     @property
     def paths(self) -> list[bytes]:
@@ -88,6 +98,7 @@ def read_content(
         track = stored.get(file.path)
         if track is not None and not everything and is_unchanged(file, track):
             content.kept[file.path] = track
+            content.shown_size += len(track.title) + sum(len(name) for _, name in track.artists)
         else:
             _read(content, directory, file.path, stored)
     if content.kept:
@@ -106,8 +117,15 @@ def is_unchanged(file: FoundFile, track: TrackRow) -> bool:
 def _read(content: Content, directory: bytes, path: bytes, stored: Mapping[bytes, TrackRow]) -> None:
     full = Path(os.fsdecode(os.path.join(directory, path)))
     try:
-        content.readings[path] = reading = read_file(full)
+        reading = read_file(full)
+        if content.shown_size + reading.raw.shown_size > _MOST_SHOWN:
+            reason = f"the fields of this release's files hold more than {_MOST_SHOWN // 2**20} MiB of text"
+            raise UnreadableAudioError(full, reason)
+        content.shown_size += reading.raw.shown_size
         content.read[path] = reading.tags
+        content.readings_size += reading.raw.size
+        if content.readings_size <= _MOST_READINGS:
+            content.readings[path] = reading
     except FileNotFoundError:
         return  # it went between the walk and now; its directory has another stamp next time
     except UnreadableAudioError as error:

@@ -58,6 +58,8 @@ class Outcome:
     deferred: bool = False
     """Holds files that claim to belong to another release: to be done again when all others are stored."""
     problems: list[Problem] = field(default_factory=list)
+    size: int = 0
+    """Characters of its tags that are kept until it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +270,7 @@ class _Update:
         if self.known is not None and self.known.stamp == stamp and not self.force:
             return None
         content = self.read()
+        self.outcome.size = content.shown_size + content.readings_size
         if not content.paths:
             self.outcome.problems += content.problems
             self.outcome.evicted = _evict(self.c, self.directory)

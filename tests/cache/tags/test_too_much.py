@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rosecache.composing import compose
+from rosecache.errors import UnreadableAudioError
 from rosecache.tags import read_tags
 from tests.support import targets
 from tests.support.audio import FORMATS, PICTURE
@@ -41,6 +42,23 @@ def test_what_is_refused_is_refused_to_writers_too(format: str, probe: Probe, tm
     measured = probe.measure(targets.write_audio, path)
     assert measured.complaints(seconds=MOST_SECONDS_TO_WRITE) == []
     assert measured.result is False
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_is_like_that_and_not_too_much_is_written_to(format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"01.{format}"
+    path.write_bytes(audio_with(format, [(b"title", b"A title")]))
+    assert targets.write_audio(path)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_field_that_nobody_could_show_is_too_much(format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"01.{format}"
+    path.write_bytes(audio_with(format, [(b"title", b"x" * 2**20), (b"album", b"y")]))
+    with pytest.raises(UnreadableAudioError, match="its fields hold more than 1 MiB of text"):
+        read_tags(path)
+    path.write_bytes(audio_with(format, [(b"title", b"x" * 2**20), (b"comment", b"y" * 2**22)]))
+    assert read_tags(path).tracktitle == "x" * 2**20
 
 
 @pytest.mark.parametrize("format", FORMATS)
