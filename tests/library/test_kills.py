@@ -8,13 +8,16 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rosecache.tags import is_audio
 from tests.conftest import skip_or_fail
 from tests.support import stepping
+from tests.support.audio import set_tags
 from tests.support.flushing import hazards
 from tests.support.killing import Kills, Moment, moments_of, own_place
 from tests.support.operations import OPERATIONS
@@ -49,6 +52,57 @@ def test_killed_at_any_step(kills: Kills, name: str) -> None:
     # An operation takes a few steps more or less from time to time, and may have ended before its last ones.
     killed = (kills.try_moment(name, moment) is not None for moment in moments)
     assert sum(itertools.islice(filter(None, killed), KILLS)) == KILLS
+
+
+# Damages, each of which leaves a library that agrees with itself --------------------------------------------
+
+
+def overwrite_tags(home: Home) -> None:
+    path = next(path for path in sorted(home.source.rglob("*")) if is_audio(path.name))
+    set_tags(path, title="Lost", artist="Lost", genre="Lost")
+
+
+def lose_covers(home: Home) -> None:
+    for path in home.source.rglob("*.png"):
+        path.unlink()
+
+
+def call_a_release_anew(home: Home) -> None:
+    path = min(home.source.rglob(".rose.*.toml"))
+    path.rename(path.with_name(".rose.018b268e-ef68-7180-a01e-19bc3fdf970e.toml"))
+
+
+def lose_when_added(home: Home) -> None:
+    min(home.source.rglob(".rose.*.toml")).write_text("new = true\n")
+
+
+def empty_lists(home: Home) -> None:
+    for path in home.source.glob("!*/*.toml"):
+        path.write_text("")
+
+
+DAMAGES = (overwrite_tags, lose_covers, call_a_release_anew, lose_when_added, empty_lists)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_lost_would_be_noticed(kills: Kills, name: str) -> None:
+    operation = OPERATIONS[name]
+    kills.seconds(name)  # has it done once before
+    home = kills.begin(operation)
+    held = kills.belongings(home)
+    operation.act(home)
+    kills.start_again(name, home, held)
+    kills.check_nothing_lost(name, home, held)
+    whole = shutil.copytree(home.source, home.top / "whole")
+    for damage in DAMAGES:
+        if damage is empty_lists and operation.is_first:
+            continue  # there are no lists yet
+        damage(home)
+        with pytest.raises(AssertionError):
+            kills.check_nothing_lost(name, home, held)
+        shutil.rmtree(home.source)
+        shutil.copytree(whole, home.source)
+    kills.check_nothing_lost(name, home, held)
 
 
 def test_an_edit_is_killed_where_it_matters(kills: Kills) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from rosecache.database import close_connections
 from rosecache.update import assign
-from tests.support.library import ids_on_disk
-from tests.support.operations import OPERATIONS, Operation, begin, make_template, snapshot
+from tests.support.comparing import Start, all_ids, difference, mixed_parts, portrait, release_ids
+from tests.support.operations import OPERATIONS, Operation, begin, make_template
 from tests.support.soundness import Home, Sounds, check_soundness, next_start
 from tests.support.stepping import Call, killed_after, killed_at, steps_of
 
@@ -24,6 +24,14 @@ class Moment:
 
     step: int
     halfway: bool = False
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What a library has that nothing may take from it: sounds by their digests, and ids of releases and tracks."""
+
+    sounds: set[str]
+    ids: set[str]
 
 
 @dataclass
@@ -40,12 +48,15 @@ class Kills:
     kills: int = 0
     compared: int = 0
     sounds: Sounds = field(default_factory=Sounds)
+    start: Start = field(init=False)
     outcomes_of: dict[str, tuple[dict[str, bytes], dict[str, bytes]]] = field(default_factory=dict)
     duration_of: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        now = time.time()
         for first in (False, True):
             make_template(self._template(first), first=first)
+        self.start = Start(frozenset(all_ids(self.top)), now)
         close_connections()
 
     def _template(self, first: bool) -> Path:
@@ -64,16 +75,16 @@ class Kills:
         return steps_of(lambda: OPERATIONS[name].act(home), home.top)
 
     def _learn(self, name: str) -> None:
-        """Finds out what may be on the disk after an edit was killed: what was before it, and what is after it."""
+        """Finds out what may be on the disk after an operation was killed: what was before it, and what is after it."""
         operation = OPERATIONS[name]
         home = self.begin(operation)
-        before = snapshot(home)
+        before = portrait(home, self.start)
         start = time.monotonic()
         operation.act(home)
         self.duration_of[name] = time.monotonic() - start
         next_start(home)
         close_connections()
-        self.outcomes_of[name] = (before, snapshot(home))
+        self.outcomes_of[name] = (before, portrait(home, self.start))
 
     def seconds(self, name: str) -> float:
         """Returns how long an operation takes, about."""
@@ -86,12 +97,12 @@ class Kills:
         if name not in self.outcomes_of:
             self._learn(name)
         home = self.begin(OPERATIONS[name])
-        sounds, ids = self._before(home)
+        held = self.belongings(home)
         call = killed_at(
             lambda: OPERATIONS[name].act(home), home.top, moment.step, halfway=moment.halfway
         )  # fmt: skip
         if call is not None:
-            self._check(name, home, sounds, ids)
+            self._check(name, home, held)
         return call
 
     def try_delay(self, name: str, seconds: float) -> bool:
@@ -99,41 +110,44 @@ class Kills:
         if name not in self.outcomes_of:
             self._learn(name)
         home = self.begin(OPERATIONS[name])
-        sounds, ids = self._before(home)
+        held = self.belongings(home)
         killed = killed_after(lambda: OPERATIONS[name].act(home), seconds)
         if killed:
-            self._check(name, home, sounds, ids)
+            self._check(name, home, held)
         return killed
 
-    def _before(self, home: Home) -> tuple[set[str], set[str | None]]:
-        return set(self.sounds.below(home.source, home.incoming)), set(ids_on_disk(home.source).values()) - {
-            None
-        }
+    def belongings(self, home: Home) -> Belongings:
+        """Returns what may not be lost of a library that nothing has been done to."""
+        return Belongings(set(self.sounds.below(home.source, home.incoming)), all_ids(home.source))
 
-    def _check(self, name: str, home: Home, sounds: set[str], ids: set[str | None]) -> None:
+    def _check(self, name: str, home: Home, held: Belongings) -> None:
         self.kills += 1
-        next_start(home)
+        self.start_again(name, home, held)
         check_soundness(home)
-        if OPERATIONS[name].is_edit:
-            outcomes = self.outcomes_of[name]
-            assert snapshot(home) in outcomes, difference(snapshot(home), outcomes)
-        found = self.sounds.below(home.source, home.incoming, home.trash)
-        self.compared += found.total()
-        assert set(found) == sounds, "what was heard before is not what is heard now"
-        assert ids <= set(ids_on_disk(home.source).values()) | set(ids_on_disk(home.trash).values())
+        self.check_nothing_lost(name, home, held)
         close_connections()
 
+    def start_again(self, name: str, home: Home, held: Belongings) -> None:
+        """Starts again after an operation that was killed or done, and adds to what may not be lost from then on."""
+        if not OPERATIONS[name].is_edit:  # what it has called a release is not called anew by what goes on
+            held.ids.update(release_ids(home.source).values())
+        next_start(home)
 
-def difference(found: dict[str, bytes], outcomes: Sequence[dict[str, bytes]]) -> list[dict[str, object]]:
-    """Returns by path what is neither as before nor as after."""
-    return [
-        {
-            path: (found.get(path, b"")[:300], outcome.get(path, b"")[:300])
-            for path in sorted(found.keys() | outcome.keys())
-            if found.get(path) != outcome.get(path)
-        }
-        for outcome in outcomes
-    ]
+    def check_nothing_lost(self, name: str, home: Home, held: Belongings) -> None:
+        """Checks that the files are what an operation leaves, killed or not, and nothing that was held is lost.
+
+        Raises AssertionError.
+        """
+        before, after = self.outcomes_of[name]
+        found = portrait(home, self.start)
+        if OPERATIONS[name].by_release:
+            assert not (mixed := mixed_parts(found, before, after)), mixed
+        elif not OPERATIONS[name].is_edit or found != before:
+            assert found == after, difference(found, after)
+        heard = self.sounds.below(home.source, home.incoming, home.trash)
+        self.compared += heard.total()
+        assert set(heard) == held.sounds, "what was heard before is not what is heard now"
+        assert not (lost := held.ids - all_ids(home.source, home.trash)), lost
 
 
 def moments_of(steps: Sequence[Call], chance: random.Random) -> list[Moment]:

@@ -31,8 +31,9 @@ class Operation:
     Attributes:
         act: What is done.
         prepare: What has happened before, in a library that is in the cache.
-        is_edit: What was killed is as if it had never begun, or done: byte by byte. Else it is an update, which goes
-            on the next time.
+        is_edit: What was killed is as if it had never begun, or done: byte by byte. Else it goes on the next time, as
+            an update does, and ends as if it had never been killed.
+        by_release: It is several edits, of a release each: each release is as before, or done.
         is_first: The library has never been scanned.
         renames: Source files are renamed by their tags.
         workers: How many processes an update may use.
@@ -41,6 +42,7 @@ class Operation:
     act: Act
     prepare: Act = lambda home: None
     is_edit: bool = True
+    by_release: bool = False
     is_first: bool = False
     renames: bool = False
     workers: int = 1
@@ -256,10 +258,10 @@ OPERATIONS: Mapping[str, Operation] = {
     "delete a cover": Operation(lambda home: covers.delete_cover(home.c, home.journal, release(home, "loona"))),
     "extract covers": Operation(extract_and_tidy),
     "create a single": Operation(
-        lambda home: singles.create_single(home.c, home.journal, track(home, "formats/00.mp3")), is_edit=False
+        lambda home: singles.create_single(home.c, home.journal, track(home, "formats/00.mp3"))
     ),
     "retag a release": Operation(retag_release),
-    "retag releases": Operation(retag_releases, is_edit=False),
+    "retag releases": Operation(retag_releases, by_release=True),
     "undo a retag": Operation(take_back, retag_release),
     "create a playlist": Operation(lambda home: lists.create(home.c, home.journal, lists.PLAYLISTS, "Loud")),
     "add to a playlist": Operation(add_to_playlist),
@@ -282,14 +284,3 @@ OPERATIONS: Mapping[str, Operation] = {
     "remove a track in the tree": Operation(in_tree(remove_track)),
 }  # fmt: skip
 """What is done, by what it is called in reports."""
-
-
-def snapshot(home: Home) -> dict[str, bytes]:
-    """Returns all files of the source and of what is to arrive, byte by byte."""
-    found = {}
-    for top in (home.source, home.incoming):
-        for directory, _, names in os.walk(top):
-            for name in names:
-                path = Path(directory, name)
-                found[str(path.relative_to(home.top))] = path.read_bytes()
-    return found
