@@ -35,6 +35,11 @@ def make_private_directory(path: Path) -> None:
         each.mkdir(mode=0o700, exist_ok=True)
 
 
+def private(path: str, flags: int) -> int:
+    """Opens a file, which only the user can read if it is made by this: an ``opener`` for :func:`open`."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
 def make_temporary(directory: Path, prefix: str, suffix: str, mode: int) -> tuple[Path, int]:
     """Makes an empty file that is locked as long as it is open, which shows recovery that its writer lives.
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import click
 
-from rosecache.temporary import make_private_directory
+from rosecache.temporary import make_private_directory, private
 from rosefs.fuse.library_logs import LOGGERS
 
 PACKAGES = ("rosecache", "rosefs", *LOGGERS)
@@ -53,6 +54,9 @@ class LogFile(RotatingFileHandler):
         super().__init__(path, maxBytes=max_bytes, backupCount=_OLD_FILES, encoding="utf-8", errors="replace")
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._is_output = False
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private)
 
     def become_output(self) -> None:
         """Has this process write here what it would write to stdout and stderr, which libraries in C do."""

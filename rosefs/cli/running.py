@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import msgspec
 import platformdirs
 
-from rosecache.temporary import claim, make_private_directory
+from rosecache.temporary import claim, make_private_directory, private
 from rosefs.fuse.errors import MountError
 from rosefs.fuse.kernel import mount_at
 
@@ -127,7 +127,8 @@ class Running:
             try:
                 make_private_directory(self._path.parent)
                 fresh = self._path.with_suffix(".new")
-                fresh.write_text(json.dumps(msgspec.to_builtins(self._told)), encoding="ascii")
+                with open(fresh, "w", encoding="ascii", opener=private) as file:
+                    json.dump(msgspec.to_builtins(self._told), file)
                 os.replace(fresh, self._path)
             except OSError as error:
                 level = logging.DEBUG if self._refused else logging.WARNING
@@ -174,7 +175,7 @@ def claimed(mountpoint: Path) -> Iterator[Callable[[], None]]:
     with ExitStack() as held:
         try:
             make_private_directory(path.parent)
-            file = held.enter_context(open(path, "a+b", buffering=0))
+            file = held.enter_context(open(path, "a+b", buffering=0, opener=private))
         except OSError as error:
             log.debug("whether somebody else mounts at %s is not known: %s", mountpoint, error)
         else:

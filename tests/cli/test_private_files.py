@@ -14,7 +14,7 @@ import pytest
 import rosecache
 from rosecache.config import Config
 from tests.cli.conftest import Cli
-from tests.cli.mounting import mounting
+from tests.cli.mounting import mounted_in_background, mounting
 from tests.support.audio import PICTURE, make_release
 from tests.support.library import ids_on_disk, release_id_on_disk
 
@@ -28,8 +28,9 @@ actions = ["add:Dance"]
 
 @pytest.fixture(autouse=True)
 def _no_mask(c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A umask that forbids nothing, no directories yet, and a trash of the test's own."""
+    """A umask that forbids nothing, no directories yet, and a trash and a place to tell of mounts of the test's own."""
     shutil.rmtree(c.cache_dir)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "states"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     before = os.umask(0)
     yield
@@ -38,11 +39,29 @@ def _no_mask(c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def expect_private(c: Config, tmp_path: Path, after: str) -> None:
     for top in (c.cache_dir, tmp_path / "state"):
-        found = [top, *top.rglob("*")]
-        assert len(found) > 1, f"nothing is in {top} after {after}"
-        for path in found:
-            allowed = 0o700 if path.is_dir() else 0o600
-            assert stat.S_IMODE(path.lstat().st_mode) & ~allowed == 0, f"{path} after {after}"
+        expect_private_below(top, after)
+
+
+def expect_private_below(top: Path, after: str) -> None:
+    found = [top, *top.rglob("*")]
+    assert len(found) > 1, f"nothing is in {top} after {after}"
+    for path in found:
+        allowed = 0o700 if path.is_dir() else 0o600
+        assert stat.S_IMODE(path.lstat().st_mode) & ~allowed == 0, f"{path} after {after}"
+
+
+@pytest.mark.usefixtures("need_fuse")
+def test_what_a_mount_in_the_background_tells(
+    c: Config, rosefs: Cli, tmp_path: Path, mountpoint: Path
+) -> None:
+    make_release(c.music_source_dir, "R", artist="LOONA")
+    with mounted_in_background(rosefs.config, mountpoint, str(c.music_source_dir), str(mountpoint), "--yes"):
+        rosefs("status")
+        told = {path.suffix for path in (tmp_path / "states").rglob("*") if path.is_file()}
+        assert told == {".json", ".lock"}
+        assert list((tmp_path / "state").rglob("*.log"))
+        expect_private(c, tmp_path, "mounting")
+        expect_private_below(tmp_path / "states", "mounting")
 
 
 def test_after_every_command(c: Config, rosefs: Cli, tmp_path: Path) -> None:
