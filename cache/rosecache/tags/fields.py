@@ -165,9 +165,9 @@ def fields_in(container: Container, values: Values) -> dict[str, tuple[str, ...]
 
 
 def every_text(values: Values, names: Sequence[str]) -> Iterator[str]:
-    """Yields the cleaned texts of all of the names, in order, without the empty ones."""
+    """Yields the texts of all of the names, in order, as they are."""
     for name in names:
-        yield from filter(None, map(clean, values.get(name, ())))
+        yield from values.get(name, ())
 
 
 def split(fields: Sequence[str]) -> tuple[str, ...]:

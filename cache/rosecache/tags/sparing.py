@@ -35,12 +35,18 @@ class _SparingFile:
     """A file that never makes room for more than it holds, and says so when too much of it is asked for."""
 
     def __init__(self, file: BinaryIO) -> None:
-        # The file's own: readers seek as often as they read.
-        self.seek, self.tell = file.seek, file.tell
-        self._read = file.read
+        self._read, self._seek = file.read, file.seek
         self._bytes = MOST_BYTES
         self._reads = _MOST_READS
-        file.seek(0)
+        self._at = file.seek(0)
+
+    def tell(self) -> int:
+        # The file would ask the system each time, and readers of MP4 ask more often than they read.
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        self._at = at = self._seek(offset, whence)
+        return at
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0 or size > _SMALL:
@@ -52,13 +58,14 @@ class _SparingFile:
             raise TooMuchError(f"its tags are larger than {MOST_BYTES // 2**20} MiB")
         if self._reads < 0:
             raise TooMuchError("its tags consist of too many pieces")
-        return self._read(size)
+        data = self._read(size)
+        self._at += len(data)
+        return data
 
     def _left(self) -> int:
-        at = self.tell()
-        end = self.seek(0, os.SEEK_END)
-        self.seek(at)
-        return max(0, end - at)
+        end = self._seek(0, os.SEEK_END)
+        self._seek(self._at)
+        return max(0, end - self._at)
 
 
 def sparing(read: Callable[[BinaryIO], T]) -> Callable[[BinaryIO], T]:

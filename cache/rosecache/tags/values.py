@@ -5,19 +5,24 @@ All rules of reading that are the same for every container are here; this module
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mutagen import FileType
 
 from rosecache.model import RELEASE_TYPES, ArtistMapping, PartialDate
 from rosecache.tags.artists import merge_artists, parse_artist_field, with_role
 from rosecache.tags.fields import (
+    FIELDS,
     KEYS,
     READ_ONLY_ROLES,
     Container,
     Values,
+    clean,
     every_text,
     fields_in,
     split,
@@ -26,11 +31,18 @@ from rosecache.tags.fields import (
 )
 from rosecache.tags.sparing import MOST_SHOWN, TooMuchError
 
+T = TypeVar("T")
+
 _UUID = re.compile(
     r"\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?", re.ASCII
 )
 _LONGEST = 2**31
 """No audio file is longer, in seconds: a stream that says so is broken."""
+
+_SHORT = 256
+"""Characters of the texts of one field, and their number, up to which it is remembered what they say."""
+
+_NOTHING: Mapping[str, tuple[str, ...]] = dict.fromkeys(FIELDS, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,42 +124,47 @@ def ids_of(raw: RawTags) -> tuple[str | None, str | None]:
 def tags_of(raw: RawTags) -> AudioTags:
     """Applies the rules of reading to what a container module found."""
     keys, values = KEYS[raw.container], raw.values
-
-    there = fields_in(raw.container, values)
-
-    def found(field: str) -> tuple[str, ...]:
-        return there.get(field, ())
+    present = fields_in(raw.container, values)
+    found = {**_NOTHING, **present}
 
     def date(field: str) -> PartialDate | None:
-        if field not in there:
-            return None
-        return next(filter(None, map(PartialDate.parse, every_text(values, keys[field]))), None)
+        return _date(tuple(every_text(values, keys[field]))) if field in present else None
 
-    trackartists = _artists(found("trackartists"))
+    trackartists = _artists(found["trackartists"])
     for role in READ_ONLY_ROLES:
-        if names := found(role):
-            trackartists = with_role(trackartists, role, split(names))
+        if names := found[role]:
+            trackartists = with_role(trackartists, role, _values(names))
     return AudioTags(
-        id=_uuid(found("id")),
-        release_id=_uuid(found("release_id")),
-        tracktitle=_first(found("tracktitle")),
-        tracknumber=_number(found("tracknumber")),
-        discnumber=_number(found("discnumber")),
-        releasetitle=_first(found("releasetitle")),
-        releasetype=_release_type(found("releasetype")),
+        id=_uuid(found["id"]),
+        release_id=_uuid(found["release_id"]),
+        tracktitle=_first(found["tracktitle"]),
+        tracknumber=_number(found["tracknumber"]),
+        discnumber=_number(found["discnumber"]),
+        releasetitle=_first(found["releasetitle"]),
+        releasetype=_release_type(found["releasetype"]),
         releasedate=date("releasedate"),
         originaldate=date("originaldate"),
         compositiondate=date("compositiondate"),
-        genres=split_genres(found("genres")),
-        secondary_genres=split_genres(found("secondary_genres")),
-        descriptors=split(found("descriptors")),
-        labels=split(found("labels")),
-        catalognumber=_first(found("catalognumber")),
-        edition=_first(found("edition")),
-        releaseartists=_artists(found("releaseartists")),
+        genres=_genres(found["genres"]),
+        secondary_genres=_genres(found["secondary_genres"]),
+        descriptors=_values(found["descriptors"]),
+        labels=_values(found["labels"]),
+        catalognumber=_first(found["catalognumber"]),
+        edition=_first(found["edition"]),
+        releaseartists=_artists(found["releaseartists"]),
         trackartists=trackartists,
         duration_seconds=_seconds(raw.length),
     )
+
+
+def _remembering(read: Callable[[tuple[str, ...]], T]) -> Callable[[tuple[str, ...]], T]:
+    """Makes a reader of texts one that remembers what it read: the tracks of a release have mostly the same."""
+    read_again = functools.lru_cache(maxsize=256)(read)
+
+    def reading(found: tuple[str, ...]) -> T:
+        return read_again(found) if sum(map(len, found), len(found)) <= _SHORT else read(found)
+
+    return reading
 
 
 def _first(found: tuple[str, ...]) -> str | None:
@@ -162,11 +179,22 @@ def _number(found: tuple[str, ...]) -> str:
     return (found[0].partition("/")[0].strip() if found else "") or "1"
 
 
+_values = _remembering(split)
+_genres = _remembering(split_genres)
+
+
+@_remembering
+def _date(found: tuple[str, ...]) -> PartialDate | None:
+    return next(filter(None, map(PartialDate.parse, map(clean, found))), None)
+
+
+@_remembering
 def _release_type(found: tuple[str, ...]) -> str:
     # Some taggers put secondary types beside the first one ("album; live"): the first known one counts.
     return next((kind for text in split(found) if (kind := text.lower()) in RELEASE_TYPES), "unknown")
 
 
+@_remembering
 def _artists(found: tuple[str, ...]) -> ArtistMapping:
     if len(found) == 1:
         return parse_artist_field(found[0])

@@ -5,15 +5,18 @@ Each file is read and written by a process of its own, which is measured. The lo
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from rosecache.composing import compose
 from rosecache.errors import UnreadableAudioError
 from rosecache.tags import read_tags
+from rosecache.tags.sparing import sparing
 from tests.support import targets
 from tests.support.audio import FORMATS, PICTURE
 from tests.support.breaking import HEAVY, audio_with, mutated
@@ -96,3 +99,18 @@ def test_marks_on_a_letter_are_composed_and_a_million_of_them_take_no_age(probe:
     assert compose("e\u0301" * 5000) == "é" * 5000
     assert compose("x" * 1023 + "e\u0301") == "x" * 1023 + "é"
     assert probe.measure(compose, "a" + "\u0301\u0316" * 300_000).complaints() == []
+
+
+def test_readers_are_told_the_position_that_the_file_has(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * 300)
+
+    def positions(file: BinaryIO) -> list[int]:
+        moves: list[Callable[[], object]] = [
+            lambda: file.read(10), lambda: file.seek(-4, os.SEEK_END), lambda: file.read(100), lambda: file.seek(5),
+            lambda: file.seek(7, os.SEEK_CUR), lambda: file.read(50_000), lambda: file.read(),
+        ]  # fmt: skip
+        return [file.tell() for move in moves if move() is not None]
+
+    with path.open("rb") as sparingly, path.open("rb") as plainly:
+        assert sparing(positions)(sparingly) == positions(plainly)
