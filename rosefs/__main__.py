@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rosefs.cli.main import main
+from rosefs.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -6,14 +6,7 @@ libfuse, which calls ``rosefs`` in the same form. Both become the command ``rose
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
-
-
-def is_called_by_mount(arguments: Sequence[str]) -> bool:
-    """Tells whether the arguments of ``rosefs`` are in the form of mount(8): no command has a slash in its name."""
-    return bool(arguments) and "/" in arguments[0] and not arguments[0].startswith("-")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

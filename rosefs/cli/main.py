@@ -141,8 +141,10 @@ def cli(ctx: click.Context, config_path: Path | None, verbose: int) -> None:
 
 def main() -> None:
     """Runs ``rosefs`` with the arguments of this process."""
-    from rosefs.cli.helper import is_called_by_mount, mount_helper
+    from rosefs.cli.start import is_called_by_mount
 
     if is_called_by_mount(sys.argv[1:]):
+        from rosefs.cli.helper import mount_helper
+
         mount_helper.main(prog_name="rosefs")
     cli.main(prog_name="rosefs")

@@ -120,7 +120,8 @@ class Inodes:
         self._lock = threading.Lock()
         self._known: dict[int, Inode] = {ROOT_INODE: Inode(ROOT_INODE, root)}
         self._known[ROOT_INODE].lookups = 1
-        self._most = 1
+        # How many there were at most, and when that was looked at last, since memory was given back.
+        self._most = self._last = 1
         # Keys that have another number than their hash, and whose that number is. Both stay for good: no
         # number is given to another thing while the mount lives.
         self._moved: dict[Key, int] = {root.key: ROOT_INODE}
@@ -259,13 +260,17 @@ class Inodes:
         return number if self._is_free(number, key) else self._next_free(number, key)
 
     def shrink(self) -> bool:
-        """Gives back the memory of a table that has become far too large; returns whether it was."""
+        """Gives back the memory of a table that has become far too large; returns whether it was.
+
+        To be called several times a second: it waits until the kernel is done with forgetting.
+        """
         with self._lock:
-            self._most = max(self._most, len(self._known))
-            if self._most < _LARGE or len(self._known) > self._most // _FAR:
+            now, before = len(self._known), self._last
+            self._last, self._most = now, max(self._most, now)
+            if now < before or self._most < _LARGE or now > self._most // _FAR:
                 return False
             self._known = dict(self._known)
-            self._most = len(self._known)
+            self._most = now
             return True
 
     def _enter(self, node: Node) -> Inode:

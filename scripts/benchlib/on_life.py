@@ -32,6 +32,9 @@ _NOT_SLOWED = 1.3
 _LOOKED_AT = 50
 _SETTLE_SECONDS = 30.0
 
+_THREADS_END_SECONDS = 11.0
+"""Threads that have nothing to do end after ten seconds, and what they have of the cache with them."""
+
 
 def mount(workspace: Workspace, binding: str) -> Iterator[Figure]:
     """From the command to the answer to the first listing, the update before it taken off."""
@@ -61,7 +64,9 @@ def memory(workspace: Workspace, binding: str) -> Iterator[Figure]:
             say("only root can have the kernel forget: no figure of memory that is given back")
             return
         forget(mounted)
-        left = _settled(lambda: resident(pid))
+        # It forgets piece by piece, and gives back when that is done.
+        _settled(lambda: round(cpu_seconds(pid), 1))
+        left = _settled(lambda: resident(pid), _THREADS_END_SECONDS)
         yield Figure(
             "memory", "after the kernel has forgotten everything, beside idle", left, idle, "B", binding,
             budget=times(_GIVEN_BACK),
@@ -152,11 +157,11 @@ def _start(workspace: Workspace, binding: str) -> tuple[float, float, float]:
         return took, update, peaks[mounted.process.pid]
 
 
-def _settled(measure: Callable[[], float]) -> float:
-    """Returns a figure once it has stayed the same for two seconds, or what it is after a while."""
+def _settled(measure: Callable[[], float], still: float = 2.0) -> float:
+    """Returns a figure once it has stayed the same for some seconds, or what it is after a while."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     last, same = measure(), 0
-    while same < 4 and time.monotonic() < deadline:
+    while same < 2 * still and time.monotonic() < deadline:
         time.sleep(0.5)
         now = measure()
         same = same + 1 if now == last else 0

@@ -153,10 +153,10 @@ HELPERS = {"rosefs": "/usr/local/bin", "mount.fuse.rosefs": "/sbin"}
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
     """A directory with, for each of the helpers, a directory of its own with it alone."""
-    for name, module in (("rosefs", "rosefs.cli.main"), ("mount.fuse.rosefs", "rosefs.cli.helper")):
+    for name, start in (("rosefs", "main"), ("mount.fuse.rosefs", "main_of_helper")):
         script = tmp_path / "programs" / name / name
         script.parent.mkdir(parents=True)
-        script.write_text(f"#!{sys.executable}\nfrom {module} import main\nmain()\n")
+        script.write_text(f"#!{sys.executable}\nfrom rosefs.cli.start import {start}\n{start}()\n")
         script.chmod(0o755)
     return tmp_path / "programs"
 

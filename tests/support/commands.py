@@ -22,7 +22,7 @@ from rosecache.config import Config
 from rosefs.fuse.mount import unmount
 from tests.support.mounts import Mounted, end_by_force
 
-PROGRAM = (sys.executable, "-c", "from rosefs.cli.main import main; main()")
+PROGRAM = (sys.executable, "-c", "from rosefs.cli.start import main; main()")
 """The command ``rosefs`` with this interpreter, wherever its script is installed."""
 
 _GOOD_NEWS = re.compile(r"rosefs: the cache is up to date: .*, 0 skipped\nrosefs: unmounted .*\n")
