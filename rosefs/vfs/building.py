@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rosefs.vfs.listings import Rows
+from rosefs.vfs.listings import Listing
 from rosefs.vfs.names import Candidate, Follower
 from rosefs.vfs.nodes import Key
 
@@ -21,7 +21,7 @@ class Built:
     followers: Sequence[Follower] = ()
     complete: Callable[[Mapping[Key, str]], None] | None = None
     """Called with the names, for nodes whose content depends on them."""
-    rows: Rows | None = None
+    listing: Listing | None = None
     """What a directory lists of it where no name belongs to anything yet, for others to share."""
 
 

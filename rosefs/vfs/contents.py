@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from sys import intern
 
 import rosecache
 from rosecache.config import Config
@@ -185,7 +186,8 @@ class ReleasesDirectory(InView):
         if place is not None and wanted is not None:
             shown = few[1] if few is not None and few[0] == generation else self._shown(wanted, place)
             for release_id, mtime, name in self._named(shown, template):
-                yield release_id, mtime, name, release_id
+                same = intern(release_id)  # as every directory has that lists it
+                yield same, mtime, intern(name), same
             return
         releases = releases_of(self)
         stored: Mapping[str, str] = {}

@@ -328,6 +328,9 @@ class Directory(ABC):
         ]
 
     def _name(self, built: Built, generation: int) -> Listing:
+        is_first = self._listing is None and not self._single and not self._memory
+        if is_first and built.listing is not None and built.listing.generation >= self._valid_from:
+            return built.listing
         present = {item.node.key for item in built.candidates}
         present |= {item.node.key for item in built.followers}
         bound = self._still_bound(present)
@@ -345,8 +348,8 @@ class Directory(ABC):
         lost = [(name, key) for name, key in bound.items() if name not in names or names[name].key != key]
         self._memory.update(names, lost, (self._dropped_at or self.context.clock()) + RETIRED_SECONDS)
         listing = Listing(names, built.members, generation, before=self._listing)
-        if not owners and built.complete is None:
-            built.rows = listing.share(built.rows)
+        if is_first and built.complete is None:
+            built.listing = listing
         return listing
 
     def _assign(

@@ -38,7 +38,8 @@ class Listing:
     """What a directory lists, in order; never changed once made.
 
     Most listings are made for a program that looks through everything once, and are kept for what the kernel has to be
-    told of them later. So only those used last have a dictionary, which is made again at need.
+    told of them later. So only those used last have a dictionary, which is made again at need. Directories that list
+    the same may share one.
 
     Attributes:
         members: The releases that it is made from, by id.
@@ -86,13 +87,6 @@ class Listing:
             names = self._names = dict(zip(*self._rows, strict=True))
             _used(self)
         return names
-
-    def share(self, rows: Rows | None) -> Rows:
-        """Takes rows that are the same as its own, if there are such; returns what it has now."""
-        own = self.rows
-        if rows is not None and own == rows:
-            own = self._rows = rows
-        return own
 
     def put_away(self) -> None:
         """Lets go of what can be made again of the rows."""

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
+from sys import intern
 
 import rosecache
 from rosecache.names import safe_name
@@ -46,7 +47,7 @@ class AllTracksDirectory(InView):
     def build(self, generation: int) -> Built:
         c, shared = self.context.c, self.context.shared
         with snapshot(c):  # the keys of releases are good for no longer
-            releases = {release.id: release for release in self._heads()}
+            releases = {intern(release.id): release for release in self._heads()}
             keys = {
                 release_id: self.shared_key("all_tracks", release_id, generation) for release_id in releases
             }
@@ -116,7 +117,7 @@ class ReleaseDirectory(InView):
             tracks = named_tracks(self, heads, "track")[release_id]
         # Tracks have the first choice of names, and among other files those that programs look for.
         candidates = [
-            Candidate(row[4], f"0{row[0]}", node)
+            Candidate(row[4], row[0], node)
             for row, node in _with_nodes(self, "all_tracks", tracks, release_id, generation)
         ]
         single: dict[str, ShownFile] = {}
@@ -129,11 +130,11 @@ class ReleaseDirectory(InView):
         if "cover" in single:
             cover = single["cover"]
             name = f"cover{extension_of(cover[2])}"
-            candidates.append(Candidate(name, "1", _file_node(cover, release_id, generation)))
+            candidates.append(Candidate(name, "~1", _file_node(cover, release_id, generation)))
         if "datafile" in single:
             datafile = single["datafile"]
             name = os.path.basename(os.fsdecode(datafile[2]))
-            candidates.append(Candidate(name, "2", _file_node(datafile, release_id, generation)))
+            candidates.append(Candidate(name, "~2", _file_node(datafile, release_id, generation)))
         followers = list(self._extra(tracks, extra, generation))
         return Built(candidates, frozenset((release_id,)), followers)
 

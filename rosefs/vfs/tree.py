@@ -106,8 +106,8 @@ class Tree:
             c, settings, self.namer, self.versions, clock, smart=smart, relisted=relisted, closed_up=closed_up
         )
         self._directories: dict[Key, Directory] = {}
-        # Those that list files, by the release that they are of.
-        self._of_release: dict[str, set[Key]] = {}
+        # Those that list files, by the release that they are of: in dictionaries, which take a third of what sets do.
+        self._of_release: dict[str, dict[Key, None]] = {}
         self._replacing = threading.Lock()
         self._sweep_at = _FEW
         self.root = DirectoryNode(top, "", 0, 0)
@@ -124,7 +124,7 @@ class Tree:
                 if found is None or found.context is not self._context:
                     found = self._directories[key] = make_directory(key, self._context)
                     if key.entity:
-                        self._of_release.setdefault(key.id, set()).add(key)
+                        self._of_release.setdefault(key.id, {})[key] = None
         return found
 
     def directories(self) -> list[Directory]:
@@ -135,7 +135,7 @@ class Tree:
     def of_release(self, release_id: str) -> list[Directory]:
         """Returns the directories of a release that are in use, in all views."""
         with self._replacing:
-            keys = self._of_release.get(release_id, set())
+            keys = self._of_release.get(release_id, ())
             return [self._directories[key] for key in keys]
 
     def showing(self, release_id: str) -> list[Directory]:
@@ -208,8 +208,8 @@ class Tree:
             if is_known(key):
                 self._directories[key] = directory
                 return
-            same = self._of_release.get(key.id, set())
-            same.discard(key)
+            same = self._of_release.get(key.id, {})
+            same.pop(key, None)
             if not same:
                 self._of_release.pop(key.id, None)
 
