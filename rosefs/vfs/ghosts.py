@@ -258,6 +258,11 @@ class Ghosts:
             ghost.root.opens += opened
             ghost.root.used = self._clock()
 
+    def names_above(self, ghost: Ghost) -> list[str]:
+        """Returns the names of the directories that a ghost is in and that were made with it, from the top."""
+        above = self.of(ghost.directory)
+        return [] if above is None else [*self.names_above(above), above.name]
+
     def covers(self) -> list[GhostFile]:
         """Returns those that have become the cover of a playlist, and that nobody has written to since."""
         with self._lock:

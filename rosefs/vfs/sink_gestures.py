@@ -32,7 +32,7 @@ from rosefs.vfs.ghosts import Ghost, GhostDirectory, GhostFile
 from rosefs.vfs.list_gestures import move_member, remove_member
 from rosefs.vfs.nodes import MEMBER, PLAYLIST_M3U8, TRACK, FileNode, Key, Node
 from rosefs.vfs.places import Place, place_of
-from rosefs.vfs.sinks import final_name, identify, is_source_of, is_temporary
+from rosefs.vfs.sinks import final_name, identify, is_in_releases, is_source_of, is_temporary
 
 log = logging.getLogger(__name__)
 
@@ -289,6 +289,17 @@ def _take_into_collage(edits: Edits, ghost: GhostFile) -> None:
             _decide_if_open(edits, root, None if track is None else track.release.id)
     elif track is not None:
         edits.sinks.holds.hold_track(track)  # it need not be one of the release that it was copied to
+    if not is_in_releases(edits.c, ghost, _releases_of(root, track)):
+        name = final_name(ghost.name) if track is None else _name_of(ghost, track)
+        _throw_away(edits, ghost, "/".join([*edits.sinks.ghosts.names_above(ghost), name]), "this release")
+
+
+def _releases_of(root: Ghost, track: Track | None) -> set[str]:
+    """Returns the ids of the releases that have what was copied into a collage, if it is the library's."""
+    found = set() if track is None else {track.release.id}
+    if not isinstance(root, GhostDirectory):
+        return {*found, root.directory.id}  # of the member that it was copied to
+    return found | (root.candidates if root.release_id is None else {root.release_id})
 
 
 def _take_into_playlist(edits: Edits, ghost: GhostFile) -> None:
@@ -317,14 +328,20 @@ def _take_track(edits: Edits, ghost: GhostFile, track: Track) -> None:
 
 
 def _keep_edit(edits: Edits, ghost: GhostFile, track: Track) -> None:
-    """Puts a copy with bytes of its own into the trash: a program that moves is going to delete what it was made of."""
-    if is_source_of(track, ghost):
-        return
+    if not is_source_of(track, ghost):
+        _throw_away(edits, ghost, _name_of(ghost, track), "this track")
+
+
+def _name_of(ghost: GhostFile, track: Track) -> str:
     name = final_name(ghost.name)
     # Nobody can tell yet what a file of GNOME's is going to be called.
-    name = track.source_path.name if is_temporary(name) else name
+    return track.source_path.name if is_temporary(name) else name
+
+
+def _throw_away(edits: Edits, ghost: GhostFile, name: str, what: str) -> None:
+    """Puts a copy with bytes of its own into the trash: a program that moves is going to delete what it was made of."""
     kept = edits.sinks.holds.throw_away(ghost.path, name)
-    log.warning("%s is not what the library has of this track: a copy of it is in the trash, %s", name, kept)
+    log.warning("%s is not what the library has of %s: a copy of it is in the trash, %s", name, what, kept)
 
 
 def _set_cover(edits: Edits, ghost: GhostFile, extension: str) -> None:

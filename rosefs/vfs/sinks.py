@@ -11,7 +11,7 @@ import filecmp
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from rosecache.model import Track
 from rosecache.query.releases import releases_where
 from rosecache.query.tracks import tracks_where
 from rosecache.tags import AUDIO_EXTENSIONS, is_audio, read_ids
+from rosefs.library.files import walk
 from rosefs.library.holds import HOLD_SECONDS, Holds, recover_holds
 from rosefs.vfs.ghosts import Ghost, GhostFile, Ghosts
 from rosefs.vfs.later import Later
@@ -198,8 +199,25 @@ def identify(c: Config, ghost: GhostFile) -> Track | None:
 
 def is_source_of(track: Track, ghost: GhostFile) -> bool:
     """Tells whether a copy has the very bytes of the library's file. Raises OSError, but not if that file is gone."""
+    return _is_same(track.source_path, ghost)
+
+
+def is_in_releases(c: Config, ghost: GhostFile, release_ids: Iterable[str]) -> bool:
+    """Tells whether some file of any of these releases has the very bytes of a copy, whatever it is called.
+
+    Raises OSError, but not for what is gone.
+    """
+    for release in rosecache.list_releases(c, release_ids):
+        with suppress(FileNotFoundError):
+            for parent, _, names in walk(release.source_path):
+                if any(_is_same(Path(parent, name), ghost) for name in names):
+                    return True
+    return False
+
+
+def _is_same(path: Path, ghost: GhostFile) -> bool:
     filecmp.clear_cache()  # which goes by size and time: too little where what is not the same is deleted
     try:
-        return filecmp.cmp(track.source_path, ghost.path, shallow=False)
+        return filecmp.cmp(path, ghost.path, shallow=False)
     except FileNotFoundError:
         return False

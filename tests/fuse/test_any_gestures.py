@@ -62,7 +62,7 @@ class Gestures(RuleBasedStateMachine):
                 self.top,
                 self.binding,
                 hard_limit=5 * HARD_LIMIT,
-                allows_log=["put back [0-9]+ files"],
+                allows_log=["put back [0-9]+ files", "a copy of it is in the trash"],
                 smart=SMART,
             )
         )

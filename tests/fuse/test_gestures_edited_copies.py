@@ -12,9 +12,9 @@ import pytest
 
 from tests.fuse.conftest import Workbench, run, working
 from tests.fuse.test_gestures_failures import ROOM, small_disk
-from tests.fuse.test_gestures_lists import MIX, listed, members
+from tests.fuse.test_gestures_lists import BOTH, MIX, listed, members
 from tests.fuse.test_gestures_sinks import music, new_list, settle
-from tests.support.library import cached_ids
+from tests.support.library import cached_ids, release_id_on_disk
 
 __all__ = ["small_disk"]  # a fixture
 
@@ -85,6 +85,65 @@ def test_what_the_library_has_itself_is_not_thrown_away(bench: Workbench, tmp_pa
     settle(bench)
 
 
+NOT_OF_RELEASE = "is not what the library has of this release: a copy of it is in the trash"
+
+
+def edited_release(bench: Workbench, directory: Path) -> tuple[Path, dict[str, bytes]]:
+    """Returns a copy of a release in which a track was edited, and what is in it that the library does not have."""
+    release = directory / "loona"
+    shutil.copytree(bench.source / "loona", release)
+    _, edited = edited_copy(bench, release, "02.flac")
+    (release / "Disc 2").mkdir()
+    (release / "Disc 2/notes.txt").write_text("mine")
+    os.rename(release / "rip.log", release / "Disc 2/renamed.log")
+    return release, {"02.flac": edited, "notes.txt": b"mine"}
+
+
+@pytest.mark.parametrize("bench", [(NOT_OF_RELEASE, NOT_OF_RELEASE)], indirect=True)
+def test_moving_an_edited_release_into_a_collage_keeps_the_edits(bench: Workbench, tmp_path: Path) -> None:
+    before = music(bench)
+    release, news = edited_release(bench, tmp_path)
+    collage = new_list(bench, "Collages", "C")
+    run("mv", release, collage)
+    assert not release.exists()
+    assert members(bench, "!collages/C.toml") == [release_id_on_disk(bench.source / "loona")]
+    assert bench.in_trash() == sorted(news)
+    assert {name: thrown_away(bench, name) for name in news} == news
+    told = [(bench.trash / "info" / f"{name}.trashinfo").read_text() for name in sorted(news)]
+    assert ["loona/02.flac" in told[0], "loona/Disc%202/notes.txt" in told[1]] == [True, True]
+    settle(bench)
+    assert music(bench) == before
+    assert {name: thrown_away(bench, name) for name in news} == news
+
+
+@pytest.mark.parametrize("bench", [(NOT_OF_RELEASE,) * 5], indirect=True)
+def test_what_is_edited_is_kept_however_it_comes_into_a_collage(bench: Workbench, tmp_path: Path) -> None:
+    before = music(bench)
+    release, news = edited_release(bench, tmp_path)
+    run("rsync", "-a", "--remove-source-files", release, new_list(bench, "Collages", "by rsync"))
+    assert not any(path.is_file() for path in release.rglob("*"))
+    assert {name: thrown_away(bench, name) for name in bench.in_trash()} == news
+    shutil.rmtree(release)
+    # Under the name of a view, and over a file of a member.
+    release, _ = edited_release(bench, tmp_path)
+    release = release.rename(tmp_path / bench.release.name)
+    run("cp", "-r", release, new_list(bench, "Collages", "by cp"))
+    run("cp", release / "02.flac", bench.top / "Collages/Both" / BOTH[0] / "02. Track 2.flac")
+    kept = [thrown_away(bench, name) for name in bench.in_trash()]
+    assert sorted(kept) == sorted([*news.values(), *news.values(), news["02.flac"]])
+    settle(bench)
+    assert music(bench) == before
+
+
+def test_of_a_release_that_the_library_has_nothing_is_thrown_away(bench: Workbench, tmp_path: Path) -> None:
+    release = tmp_path / bench.release.name
+    shutil.copytree(bench.release, release)
+    run("mv", release, new_list(bench, "Collages", "C"))
+    run("cp", "-r", bench.release, bench.source / "blackpink", new_list(bench, "Collages", "D"))
+    assert not bench.trash.exists()
+    settle(bench)
+
+
 def move_in_vain(copy: Path, playlist: Path) -> str:
     ran = subprocess.run(["mv", copy, playlist], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
@@ -101,6 +160,10 @@ def test_without_a_trash_the_edited_copy_stays_where_it_is(
         assert "Operation not permitted" in move_in_vain(copy, bench.top / "Playlists/Mix")
         assert copy.read_bytes() == edited
         assert listed(bench.top / "Playlists/Mix") == MIX
+        release, news = edited_release(bench, tmp_path)
+        assert "Operation not permitted" in move_in_vain(release, new_list(bench, "Collages", "C"))
+        assert (release / "02.flac").read_bytes() == news["02.flac"]
+        assert (release / "Disc 2/notes.txt").read_bytes() == news["notes.txt"]
         settle(bench)
 
 

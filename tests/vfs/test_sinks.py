@@ -138,6 +138,7 @@ def test_a_retired_name_still_names_the_release(copier: Copier) -> None:
     assert copier.members(COLLAGE) == ["loona"]
 
 
+@pytest.mark.expects_log("is in the trash")
 def test_a_name_that_the_release_has_in_the_collage_is_shadowed_for_a_moment(copier: Copier) -> None:
     name = f"{COLLAGE}/1. {LOONA}"
     copier.mkdir(name)
@@ -163,6 +164,7 @@ def test_a_release_is_in_a_collage_once(copier: Copier) -> None:
     assert copier.members(COLLAGE) == ["loona", "blackpink"]
 
 
+@pytest.mark.expects_log("is in the trash")
 def test_what_is_written_to_it_is_shown_as_it_was_written(copier: Copier) -> None:
     path = f"{COLLAGE}/loona/Disc 2/a.txt"
     copier.mkdir(f"{COLLAGE}/loona")
@@ -186,6 +188,7 @@ def test_what_is_written_to_it_is_shown_as_it_was_written(copier: Copier) -> Non
     assert copier.read(f"{COLLAGE}/loona/Disc 2/b.txt") == b"some"
 
 
+@pytest.mark.expects_log("is in the trash")
 def test_an_open_file_keeps_all_of_the_directory(copier: Copier) -> None:
     copier.mkdir(f"{COLLAGE}/loona")
     opened, _ = copier.fs.create(*copier.parent(f"{COLLAGE}/loona/x"), 0o644, os.O_RDWR)
@@ -201,6 +204,7 @@ def test_an_open_file_keeps_all_of_the_directory(copier: Copier) -> None:
     assert not holds_are_left(copier.c)
 
 
+@pytest.mark.expects_log("is in the trash")
 def test_removing_what_was_just_copied_removes_the_member(copier: Copier) -> None:
     copier.mkdir(f"{COLLAGE}/{SINGLE}")
     copier.mkdir(f"{COLLAGE}/loona")
@@ -243,6 +247,7 @@ def twins(library: Config, copying: Callable[[Config], Copier]) -> Copier:
     return copying(library)
 
 
+@pytest.mark.expects_log("is in the trash")
 @pytest.mark.parametrize("first", ["track", "datafile", "rsync's datafile", "unnamed track"])
 def test_of_several_the_first_identifier_decides(twins: Copier, first: str) -> None:
     path = f"{COLLAGE}/{{NEW}} Twin - 2000. Same"
@@ -286,6 +291,7 @@ def test_equal_names_are_told_apart_by_their_numbers(twins: Copier) -> None:
     assert twins.members(COLLAGE) == [Path(source).name]
 
 
+@pytest.mark.expects_log("is in the trash")
 def test_bytes_written_over_a_collages_release_are_not_written_to_it(copier: Copier) -> None:
     copier.mkdir(f"{COLLAGE}/loona")
     copier.later(10)
@@ -312,6 +318,7 @@ def test_a_member_takes_no_new_files(copier: Copier) -> None:
             copier.write(f"{COLLAGE}/1. {LOONA}/{name}", b"x")
 
 
+@pytest.mark.expects_log("is in the trash")
 def test_removing_what_was_written_over_a_members_file_hides_that(copier: Copier) -> None:
     copier.mkdir(f"{COLLAGE}/loona")
     copier.later(10)
