@@ -56,7 +56,7 @@ class LogFile(RotatingFileHandler):
         self._is_output = False
 
     def _open(self) -> TextIOWrapper:
-        return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private)
+        return open(self.baseFilename, "a", encoding="utf-8", errors="replace", opener=private)
 
     def become_output(self) -> None:
         """Has this process write here what it would write to stdout and stderr, which libraries in C do."""

@@ -72,8 +72,18 @@ def queries(workspace: Workspace) -> Iterator[Figure]:
     release = releases[len(releases) // 2]
     track = rosecache.get_tracks_of_release(c, release)[0]
     artist, genre = release.releaseartists.main[0].name, release.genres[0]
+    workspace.make_lists()
+    playlist, collage = rosecache.list_playlists(c)[0], rosecache.list_collages(c)[0]
+    listed, collected = (
+        rosecache.get_playlist_tracks(c, playlist)[-1],
+        rosecache.get_collage_releases(c, collage)[-1],
+    )
     calls = {
         **calls_for_one(c, release, track),
+        "track_within_playlist, of a member": lambda: rosecache.track_within_playlist(c, listed.id, playlist),
+        "release_within_collage, of a member": lambda: rosecache.release_within_collage(
+            c, collected.id, collage
+        ),
         "list_artists": lambda: rosecache.list_artists(c),
         f"list_releases, {len(releases)} of them": lambda: rosecache.list_releases(c),
         "filter_releases by artist": lambda: rosecache.filter_releases(c, release_artist_filter=artist),

@@ -22,7 +22,6 @@ from tests.support.mounts import mounted_library
 from tests.support.wearing import forget
 
 _RESIDENT = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
-_MIB = 2**20
 _GIVEN_BACK = 1.25
 """How many times its idle memory a mount may have when the kernel has forgotten everything again."""
 
@@ -54,7 +53,7 @@ def memory(workspace: Workspace, binding: str) -> Iterator[Figure]:
         idle = resident(pid)
         subprocess.run(["find", mounted.path], stdout=subprocess.DEVNULL, check=True)
         full = resident(pid)
-        yield Figure("memory", "idle", idle, unit="B", binding=binding, budget=Budget(80 * _MIB))
+        yield Figure("memory", "idle", idle, unit="B", binding=binding, budget=Budget(80e6))
         more = max(0, full - idle) / workspace.tracks
         yield Figure(
             "memory", "after find over everything, more per track", more, unit="B", binding=binding,

@@ -23,6 +23,7 @@ from tests.support.audio import FORMATS
 READERS = 8
 CHUNK = 128 * 1024
 SMALL_TRACKS = 1000
+_VIEWS = ("Releases", "Releases - New", "Artists", "Labels", "Genres", "Releases/!All Tracks")
 SOME = 200
 """Of how many directories several small ones are listed."""
 
@@ -65,8 +66,11 @@ def _listings(plain: Path) -> Iterator[Work]:
         )[:SOME]
         for view in ("Artists", "Releases")
     }
-    several = {what: [path.relative_to(plain) for path in paths] for what, paths in some.items()}
-    single = {view: [Path(view)] for view in ("Releases", "Artists", "Labels", "Releases/!All Tracks")}
+    lists = {
+        f"{view}, all directories": sorted((plain / view).iterdir()) for view in ("Collages", "Playlists")
+    }
+    several = {what: [path.relative_to(plain) for path in paths] for what, paths in (some | lists).items()}
+    single = {view: [Path(view)] for view in _VIEWS}
     for what, directories in {**single, **several}.items():
         count = sum(len(os.listdir(plain / directory)) for directory in directories)
         whats = [f"list and stat {what}, per entry of {count}, {state}" for state in ("cold", "warm")]
