@@ -20,6 +20,7 @@ from rosefs.cli.state import State
 from rosefs.library.files import Progress
 from rosefs.library.holds import recover_holds
 from rosefs.library.journal import Journal
+from rosefs.library.scratch import remove_scratch
 from rosefs.library.undo import Undone, recover
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ def open_library(state: State, *, recovering: bool = True) -> tuple[Config, Jour
 def recover_edits(c: Config, journal: Journal) -> None:
     """Takes back the edits whose programs were killed, and says so. Those that cannot be are left to the user.
 
-    Puts back, too, what was lost by moving it into a collage or a playlist, if the mount has not done so.
+    Puts back, too, what was lost by moving it into a collage or a playlist, if the mount has not done so; and removes
+    what a mount that was killed had been given to copy.
     """
     for outcome in recover(c, journal):
         if isinstance(outcome, Undone):
@@ -61,6 +63,7 @@ def recover_edits(c: Config, journal: Journal) -> None:
         else:
             log.debug("not taken back: %s", outcome)  # rosefs history has it, and rosefs undo says so
     recover_holds(c)
+    remove_scratch(c.cache_dir)
 
 
 def find_release(c: Config, text: str) -> Release:

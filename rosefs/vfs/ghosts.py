@@ -21,13 +21,12 @@ from pathlib import Path
 
 from rosecache.model import File
 from rosecache.tags.journal import write_all
-from rosecache.temporary import TEMPORARY_PREFIX, claim
+from rosefs.library.scratch import make_scratch, remove_scratch
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.model import Changes
 from rosefs.vfs.nodes import ALWAYS_CURRENT, GHOST, GHOSTS, DirectoryNode, FileNode, Key
 from rosefs.vfs.overlay import MOMENT
 
-_SCRATCH_PREFIX = TEMPORARY_PREFIX + "sinks."
 _PERMISSIONS = 0o777
 
 
@@ -344,28 +343,9 @@ class Ghosts:
     def _scratch_directory(self) -> Path:
         """Returns the directory of scratch files, made at the first use; those of killed mounts go then."""
         if self._scratch is None:
-            for left in self._beside.glob(f"{_SCRATCH_PREFIX}*"):
-                _remove_abandoned(left)
-            scratch = self._beside / f"{_SCRATCH_PREFIX}{_token()}"
-            scratch.mkdir(mode=0o700, parents=True)
-            self._claim = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            claim(self._claim)
-            self._scratch = scratch
+            remove_scratch(self._beside)
+            self._scratch, self._claim = make_scratch(self._beside)
         return self._scratch
-
-
-def _remove_abandoned(scratch: Path) -> None:
-    try:
-        descriptor = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        claim(descriptor)
-        shutil.rmtree(scratch, ignore_errors=True)
-    except BlockingIOError:
-        pass  # its mount lives
-    finally:
-        os.close(descriptor)
 
 
 def _token() -> str:

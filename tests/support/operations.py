@@ -7,12 +7,16 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import rosecache
 from rosecache.config import Config
 from rosecache.tags import TagChanges, read_tags
 from rosecache.update import assign, update_cache
+from rosefs.cli.main import cli
 from rosefs.library import arrivals, covers, imports, lists, releases, singles
+from rosefs.library.holds import HOLD_SECONDS
+from rosefs.library.releasemerge import read_snapshot
 from rosefs.library.retag import ReleaseEdit, TrackEdit, retag
 from rosefs.library.undo import undo
 from tests.support.audio import FORMATS, PICTURE, make_release, make_track, set_tags
@@ -181,6 +185,59 @@ def remove_track(editor: Editor, home: Home) -> None:
     editor.unlink(tree_path(editor, "Hash", "Track 2"))
 
 
+def rename_cover(editor: Editor, home: Home) -> None:
+    path = tree_path(editor, "Hash")
+    editor.rename(f"{path}/cover.png", f"{path}/scan.png")
+
+
+def rename_playlist_in_tree(editor: Editor, home: Home) -> None:
+    editor.rename(f"Playlists/{PLAYLIST}", "Playlists/Loud")
+
+
+def move_into_collage(editor: Editor, home: Home) -> None:
+    """Copies a release into a collage and deletes it, as ``mv`` does; what is held is put back in the end."""
+    editor.copy_tree(home.source / "formats", f"Collages/{COLLAGE}/formats")
+    shutil.rmtree(home.source / "formats")
+    editor.later(HOLD_SECONDS)
+
+
+def move_into_playlist(editor: Editor, home: Home) -> None:
+    path = home.source / "formats" / "04.flac"
+    editor.write(f"Playlists/{PLAYLIST}/04.flac", path.read_bytes())
+    path.unlink()
+    editor.later(HOLD_SECONDS)
+
+
+# Commands ---------------------------------------------------------------------------------------------------
+
+
+def configure(home: Home) -> None:
+    """Writes what a command of the program, and the editor that it runs, finds."""
+    directories = {
+        "music_source_dir": home.source,
+        "cache_dir": home.c.cache_dir,
+        "state_dir": home.state_dir,
+    }
+    config = "".join(f'{key} = "{path}"\n' for key, path in directories.items())
+    (home.top / "config.toml").write_text(config)
+    text = read_snapshot(home.c, release(home, "loona").id).format()
+    (home.top / "edited.txt").write_text(text.replace("Hash", "Bang").replace("Track 2", "Track Two"))
+
+
+def command(*arguments: str) -> Act:
+    """Returns what runs a command of the program in this process."""
+    return lambda home: cli.main(
+        ["--config", str(home.top / "config.toml"), *arguments], standalone_mode=False
+    )
+
+
+def edit_as_text(home: Home) -> None:
+    """Has an editor write a text in place, and flush it."""
+    edited = home.top / "edited.txt"
+    with patch.dict(os.environ, VISUAL=f'f() {{ dd if="{edited}" of="$1" conv=fsync status=none; }}; f'):
+        command("releases", "edit", "loona")(home)
+
+
 # All of them ------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +287,10 @@ def add_to_playlist(home: Home) -> object:
     return lists.add(home.c, home.journal, lists.PLAYLISTS, PLAYLIST, [new])
 
 
+def rename_collage(home: Home) -> object:
+    return lists.rename(home.c, home.journal, lists.COLLAGES, COLLAGE, "Summer")
+
+
 def delete_collage(home: Home) -> object:
     return lists.delete(home.c, home.journal, lists.COLLAGES, COLLAGE)
 
@@ -269,7 +330,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "set a playlist's cover": Operation(
         lambda home: lists.set_cover(home.c, home.journal, PLAYLIST, home.top / "new.png")
     ),
+    "rename a collage": Operation(rename_collage),
     "delete a collage": Operation(delete_collage),
+    "delete a playlist": Operation(lambda home: lists.delete(home.c, home.journal, lists.PLAYLISTS, PLAYLIST)),
     "undo a deletion": Operation(take_back, delete_release),
     "undo a cover": Operation(take_back, set_cover),
     "undo an import": Operation(take_back, import_copy),
@@ -282,5 +345,13 @@ OPERATIONS: Mapping[str, Operation] = {
         lambda home: arrivals.recover(home.c, home.journal), copy_album, is_edit=False
     ),
     "remove a track in the tree": Operation(in_tree(remove_track)),
+    "rename a file in the tree": Operation(in_tree(rename_cover)),
+    "rename a playlist in the tree": Operation(in_tree(rename_playlist_in_tree)),
+    "move a release into a collage": Operation(in_tree(move_into_collage), by_release=True),
+    "move a track into a playlist": Operation(in_tree(move_into_playlist), by_release=True),
+    "edit a release as text": Operation(edit_as_text, configure),
+    "run a rule": Operation(
+        command("rules", "run", "--yes", "genre:K-Pop", "replace:Folk"), configure, by_release=True
+    ),
 }  # fmt: skip
 """What is done, by what it is called in reports."""

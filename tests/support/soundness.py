@@ -27,6 +27,7 @@ from rosecache.update import update_cache
 from rosefs.library import arrivals
 from rosefs.library.holds import HOLD_SECONDS, recover_holds
 from rosefs.library.journal import Journal
+from rosefs.library.scratch import remove_scratch
 from rosefs.library.undo import Undone, recover
 from tests.support.browsing import Browser
 from tests.support.library import check_cache, ids_on_disk
@@ -108,6 +109,7 @@ def next_start(home: Home) -> None:
     assert all(isinstance(outcome, Undone) for outcome in outcomes), outcomes
     # Until then, what was copied into a list is kept, since the program may still be about to delete it.
     recover_holds(c, clock=lambda: time.time() + HOLD_SECONDS + 1)
+    remove_scratch(c.cache_dir)
 
 
 def check_soundness(home: Home) -> None:
