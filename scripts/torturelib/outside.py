@@ -11,6 +11,7 @@ from scripts.torturelib.task import Task
 from tests.support import outside, stepping
 from tests.support.library import exact_snapshot
 from tests.support.outside import Place, Seen
+from tests.support.outside_commands import SETTINGS, commands, look_at_command
 
 
 def run(task: Task) -> None:
@@ -21,7 +22,7 @@ def run(task: Task) -> None:
     number = 0
     while task.has_time():
         number += 1
-        for name in outside.SETTINGS:
+        for name in SETTINGS:
             if task.has_time():
                 _try(task, number, name)
 
@@ -29,19 +30,20 @@ def run(task: Task) -> None:
 def _try(task: Task, number: int, name: str) -> None:
     chance = task.chance(number, name)
     place = outside.make_place(task.directory / f"{number} {name}", chance)
-    place.configure(**outside.SETTINGS[name])
+    place.configure(**SETTINGS[name])
     before = exact_snapshot(place.outside)
     task.count("libraries")
-    for arguments in outside.commands(place):
+    for command in commands(place):
         if not task.has_time():
             break
-        _look(task, " ".join(arguments), partial(outside.look_at_command, place, *arguments))
+        # Which of them are refused depends on the library and the configuration.
+        _look(task, " ".join(command.arguments), partial(look_at_command, place, *command.arguments))
         task.count("commands")
     _look(task, "watch", partial(outside.look_at, place, partial(outside.watch, place)))
     # Where a mount needs fusermount3, that gets no rights in a process that is looked into.
     for binding in ("pyfuse3", "llfuse") if os.getuid() == 0 and task.has_time() else ():
         again = outside.make_place(task.directory / f"{number} {name} {binding}", chance)
-        again.configure(**outside.SETTINGS[name])
+        again.configure(**SETTINGS[name])
         _mount(task, again, binding)
     for what in outside.damage(place, before):
         task.fail(f"{place.top}: changed outside: {what}")

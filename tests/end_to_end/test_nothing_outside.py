@@ -18,17 +18,15 @@ from tests.conftest import skip_or_fail
 from tests.support import stepping
 from tests.support.library import exact_snapshot
 from tests.support.outside import (
-    SETTINGS,
     Place,
     Seen,
     damage,
-    few_commands,
     look_at,
-    look_at_command,
     make_place,
     use_mount,
     watch,
 )
+from tests.support.outside_commands import SETTINGS, few_commands, look_at_command
 
 
 @pytest.fixture
@@ -62,14 +60,16 @@ def test_that_something_outside_is_changed_is_seen(place: Place) -> None:
 
 
 def test_commands(place: Place) -> None:
-    for arguments in few_commands(place):
-        check(look_at_command(place, *arguments))
+    for command in few_commands(place):
+        seen = look_at_command(place, *command.arguments, status=command.status)
+        check(seen)
+        assert bool(seen.in_source) >= command.changes, command
 
 
 @pytest.mark.parametrize("name", ["renames out by templates", "renames to a place by templates"])
 def test_updates(place: Place, name: str) -> None:
     place.configure(**SETTINGS[name])
-    check(look_at_command(place, "cache", "update"))
+    check(look_at_command(place, "cache", "update", status=0))
 
 
 @pytest.mark.usefixtures("need_fuse")
