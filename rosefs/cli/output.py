@@ -1,7 +1,8 @@
 """How values are written: as tables on a terminal, as lines of fields divided by tabs elsewhere, or as JSON.
 
 Names on a disk and in tags may hold anything. JSON keeps all of it; a table and a line show control
-characters as blanks, so that a tag can neither break a line nor steer the terminal. Reads nothing.
+characters as blanks, and those that turn the direction of text, so that a tag can neither break a line, nor steer the
+terminal, nor show as another name. Reads nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from rosecache.model import ArtistMapping, PartialDate
 
 T = TypeVar("T")
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What breaks a line, steers a terminal, or turns the direction in which what follows is shown."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -91,12 +93,12 @@ def write_fields(columns: Sequence[Column[T]], value: T) -> None:
 
 
 def clean(text: str) -> str:
-    """Returns text without control characters."""
+    """Returns text without control characters, and without those that turn the direction of text."""
     return _CONTROL.sub(" ", text)
 
 
 def one_line(text: str) -> str:
-    """Returns text that any terminal can show: without control characters and undecodable bytes."""
+    """Returns text that any terminal can show: as :func:`clean` does, and without undecodable bytes."""
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", clean(text))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from rosefs.cli.errors import text_of
 from tests.cli.conftest import Cli
 from tests.cli.terminal import run_on_terminal
 from tests.support.audio import FORMATS, make_release, make_track
+from tests.support.breaking import HOSTILE_NAMES, TURNING, steers
 from tests.support.library import check_cache, ids_on_disk, snapshot
 
 NOTICE = "rosefs has not seen {} before. It is about to write"
@@ -45,6 +48,27 @@ def test_what_a_killed_mount_left_unfinished_becomes_a_release(c: Config, rosefs
     assert len(ids_on_disk(c.music_source_dir / "B")) == 3
     check_cache(c)
     assert "import B" in rosefs("history").stdout
+
+
+def test_each_problem_is_one_line_whatever_the_file_is_called(c: Config, rosefs: Cli) -> None:
+    release = os.fsencode(make_release(c.music_source_dir))
+    turning = [f"a{character}b".encode() for character in TURNING]
+    names = {
+        name[:250] + b".mp3" for name in (*HOSTILE_NAMES, *turning, b"a\x1b]0;b\x07", b"\r\n", b"\xc2\x85")
+    }
+    for name in names:
+        Path(os.fsdecode(os.path.join(release, name))).touch()
+    result = rosefs("cache", "update")
+    lines = result.stdout_bytes.decode("utf-8", "surrogateescape").split("\n")[5:-1]
+    assert len(lines) == len(names)
+    for line in lines:
+        assert line.startswith(f"  {os.fsdecode(release)}/")
+        assert line.endswith(".mp3: the file is empty")
+    warned = result.stderr.rstrip("\n").split("\n") if result.stderr else []
+    assert not any(steers(character) for line in (*lines, *warned) for character in line)
+    assert {problem["path"] for problem in rosefs.json("cache", "update")["problems"]} == {
+        os.fsdecode(os.path.join(release, name)) for name in names
+    }
 
 
 def test_problems_with_single_files_are_listed_and_are_no_failure(c: Config, rosefs: Cli) -> None:

@@ -23,6 +23,7 @@ from tests.cli.conftest import Cli
 from tests.cli.mounting import mounting, only_these_mounted
 from tests.cli.terminal import run_on_terminal
 from tests.support.audio import make_release
+from tests.support.breaking import TURNING, steers
 from tests.support.library import snapshot
 from tests.support.permissions import run_as_user
 
@@ -96,6 +97,21 @@ def test_on_a_terminal_it_writes_a_table_in_colours(rosefs: Cli, library: Path) 
     assert "\x1b[33mwarning" in shown.text
     plain = run_on_terminal("-c", rosefs.config, "doctor", environment={"NO_COLOR": "1"})
     assert "\x1b[33m" not in plain.text
+
+
+def test_each_file_is_one_line_whatever_it_is_called(rosefs: Cli, library: Path) -> None:
+    names = ["a\nb.mp3", "a\x1b]0;b\x07.mp3", *(f"a{character}b.mp3" for character in TURNING)]
+    for name in names:
+        (library / name).touch()
+    rosefs("cache", "update")
+    lines = [line.split("\t") for line in rosefs("doctor").stdout.split("\n")]
+    files = [fields for fields in lines if fields[1:2] == ["files"]]
+    assert len(files) == len(names)
+    assert {len(fields) for fields in lines} == {4, 1}  # the last is empty
+    assert not any(steers(character) for fields in lines for text in fields for character in text)
+    shown = run_on_terminal("-c", rosefs.config, "doctor")
+    assert {character for character in shown.text if steers(character)} <= set("\r\n\x1b")
+    assert "\x1b]" not in shown.text
 
 
 # The system ---------------------------------------------------------------------------------------------

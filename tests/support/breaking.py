@@ -272,6 +272,14 @@ HOSTILE_NAMES: tuple[bytes, ...] = (
 )  # fmt: skip
 """Names that the disk takes, in the file system's bytes; of 256 bytes it takes none."""
 
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""All characters that do nothing but turn the direction of text."""
+
+
+def steers(character: str) -> bool:
+    """Tells whether a character breaks a line, steers a terminal, or turns the direction of text."""
+    return character in TURNING or unicodedata.category(character) in ("Cc", "Zl", "Zp")
+
 
 # TOML --------------------------------------------------------------------------------------------------
 
