@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 import tomlkit
 
+from rosecache.config import Config
 from tests.support.audio import FORMATS, make_release, make_track
-from tests.support.breaking import BROKEN_TOML, HOSTILE_NAMES, HOSTILE_TEXTS
+from tests.support.breaking import BROKEN_TOML, HOSTILE_NAMES, HOSTILE_TEXTS, TURNING, steers
 from tests.support.commands import PROGRAM
 from tests.support.library import exact_snapshot, make_list
+from tests.support.mounts import mounted_library
 
 CLIENT = "018b268e-ef68-7180-a01e-19bc3fdf970e"
 
@@ -127,26 +129,73 @@ def test_a_broken_datafile_or_list_costs_nothing_but_itself(home: Home) -> None:
     }  # fmt: skip
 
 
-def test_hostile_tags_and_names_are_shown_and_renamed_within_the_source(home: Home) -> None:
+def make_hostile(source: Path) -> int:
+    """Makes a release of each hostile text and of each hostile name, with one track, and returns how many."""
     for number, (text, format) in enumerate(zip(HOSTILE_TEXTS, cycle(FORMATS), strict=False)):
         fields: dict[str, Any] = dict.fromkeys(
             ("title", "album", "artist", "genre", "label", "edition"), text
         )
-        make_track(home.source / f"{number:03}" / f"01.{format}", tracknumber=None, **fields)
+        make_track(source / f"{number:03}" / f"01.{format}", tracknumber=None, **fields)
     for name in HOSTILE_NAMES:
-        directory = os.path.join(os.fsencode(home.source), name)
+        directory = os.path.join(os.fsencode(source), name)
         os.mkdir(directory)
-        path = make_track(home.top / "source" / "new.opus", title="Named")
+        path = make_track(source / "new.opus", title="Named")
         os.rename(path, os.path.join(directory, name[:200] + b".opus"))
+    return len(HOSTILE_TEXTS) + len(HOSTILE_NAMES)
+
+
+def test_hostile_tags_and_names_are_shown_and_renamed_within_the_source(home: Home) -> None:
+    made = make_hostile(home.source)
     assert home.update() == {}
     shown = titles(home)
-    assert len(shown) == len(HOSTILE_TEXTS) + len(HOSTILE_NAMES)
+    assert len(shown) == made
     home.configure(rename_source_files=True)
     home.run("cache", "update", "--force")
     assert titles(home) == shown
     for name in os.listdir(os.fsencode(home.source)):
         assert len(name) <= 255
     home.run("cache", "update")
+
+
+def test_a_mount_serves_and_lists_all_that_is_whole_of_a_hostile_library(
+    home: Home, tmp_path_factory: pytest.TempPathFactory, binding: str, need_fuse: None
+) -> None:
+    made = make_hostile(home.source)
+    broken: list[Path] = []
+    for number, format in enumerate(FORMATS):
+        (release,) = (home.source / f"{number:03}").iterdir()  # its one track, which is whole
+        whole = release.read_bytes()
+        for content in (b"", os.urandom(5000), whole[:50]):
+            broken.append(release.with_name(f"broken {len(broken)}.{format}"))
+            broken[-1].write_bytes(content)
+    without_id = make_track(
+        home.source / "Broken" / "01.opus"
+    ).parent  # is not shown until its datafile is mended
+    for directory in (without_id, home.source / "!collages", home.source / "!playlists"):
+        directory.mkdir(exist_ok=True)
+        broken.append(directory / f".rose.{CLIENT}.toml" if directory == without_id else directory / "x.toml")
+        broken[-1].write_bytes(BROKEN_TOML["not UTF-8"])
+    for name in HOSTILE_NAMES:
+        with open(os.path.join(os.fsencode(home.source), name, name[:240] + b".x.txt"), "wb") as more:
+            more.write(name)
+    assert home.update().keys() == set(map(str, broken))
+    c = Config(music_source_dir=home.source, cache_dir=home.cache, max_proc=2)
+    with mounted_library(c, tmp_path_factory.mktemp("hostile"), binding) as mount:
+        top = os.fsencode(mount.path)
+        for where, directories, files in os.walk(top, onerror=_fail):
+            for name in (*directories, *files):
+                assert len(name) <= 255
+                assert not any(steers(character) for character in name.decode() if character not in TURNING)
+                os.lstat(os.path.join(where, name))
+            for name in files:
+                with open(os.path.join(where, name), "rb") as file:
+                    file.read()
+        assert len(os.listdir(top + b"/Releases")) == made + 1  # !All Tracks
+        assert len(os.listdir(top + b"/Releases/!All Tracks")) == made
+
+
+def _fail(error: OSError) -> None:
+    raise error
 
 
 def test_links_are_not_followed_out_of_a_release_when_it_is_written_to(home: Home) -> None:
