@@ -46,7 +46,7 @@ def _crowd(task: Task, home: Home, binding: str, number: int, sounds: Sounds) ->
     ) as mount:
         place = Place(home, mount.path)
         seed = f"{task.seed} {binding} {number}"
-        task.count("operations of crowds", work_together(place, seed, seconds=_ROUND, times=10_000))
+        task.count("operations of crowds", work_together(place, seed, seconds=_ROUND, times=10_000).total())
         next_start(home)
         check_mount(place)
         task.count("mounts compared with disk and cache")

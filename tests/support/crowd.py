@@ -159,6 +159,11 @@ REFUSALS = (RosecacheError, OSError, MutagenError)
 """What may come of doing something to what somebody else has changed or has in hand just now."""
 
 
+def refusals_of(role: str) -> tuple[type[Exception], ...]:
+    """Returns what may come of a role: nobody's work keeps an update or a query from being done."""
+    return () if role in (update.__name__, query.__name__) else REFUSALS
+
+
 def any_of(chance: random.Random, things: Sequence[T]) -> T:
     if not things:
         raise FileNotFoundError("somebody else has removed it")
@@ -168,11 +173,11 @@ def any_of(chance: random.Random, things: Sequence[T]) -> T:
 # All at once ------------------------------------------------------------------------------------------------
 
 
-def work_together(place: Place, seed: str, seconds: float, times: int) -> int:
+def work_together(place: Place, seed: str, seconds: float, times: int) -> Counter[str]:
     """Lets everybody work at once, in a process per entry of ``ROLES``; each does something so many times.
 
     Returns:
-        How many things were done, without what was refused.
+        How many things were done by each role, without what was refused.
 
     Raises:
         AssertionError: One of them failed in a way that is no refusal; standard error says how.
@@ -187,7 +192,7 @@ def work_together(place: Place, seed: str, seconds: float, times: int) -> int:
         children.append(child)
     os.close(writing)
     with open(reading, "rb") as pipe:
-        done = len(pipe.read())
+        done = Counter(pipe.read().decode().split())
     statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     assert not any(statuses), statuses
     return done
@@ -202,9 +207,9 @@ def _be(place: Place, roles: Sequence[Role], seed: str, end: float, times: int, 
             for _ in range(times):
                 if time.monotonic() > end:
                     break
-                with suppress(*REFUSALS):
+                with suppress(*refusals_of(role.__name__)):
                     role(place, chance)
-                    os.write(done, b".")
+                    os.write(done, f"{role.__name__} ".encode())
         except BaseException as error:
             broken.append(error)
             traceback.print_exc()

@@ -26,7 +26,7 @@ from rosefs.library.undo import undo
 from rosefs.vfs.names import RETIRED_SECONDS
 from tests.support.audio import FORMATS, make_release
 from tests.support.clocks import SharedClock
-from tests.support.crowd import REFUSALS, Place, any_of, query, tag, update
+from tests.support.crowd import Place, any_of, query, refusals_of, tag, update
 from tests.support.mounts import Mounted, mounted_library
 from tests.support.operations import Operation, begin
 from tests.support.soundness import Home
@@ -217,7 +217,7 @@ class Use:
         (name,) = chance.choices(list(SHARES), list(SHARES.values()))
         try:
             getattr(self, name)(chance)
-        except REFUSALS:
+        except refusals_of(name):
             self.refused[name] += 1
         else:
             self.done[name] += 1
