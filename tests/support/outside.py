@@ -22,7 +22,7 @@ import msgspec
 import tomlkit
 from mutagen import MutagenError
 
-from rosecache.tags import journal
+from rosecache.tags import journal, read_tags
 from rosecache.tags.plans import IdWrite
 from rosecache.tags.safe_write import write_ids
 from rosefs.settings import Settings
@@ -31,6 +31,7 @@ from tests.support.breaking import BROKEN_TOML, HOSTILE_NAMES, HOSTILE_TEXTS
 from tests.support.commands import PROGRAM
 from tests.support.library import exact_snapshot, make_list
 from tests.support.stepping import Call, all_steps_of
+from tests.support.waiting import wait_until
 
 RELEASE, TRACK = "018b268e-ef68-7180-a01e-19bc3fdf970e", "018b6514-6fb7-7cc6-9d23-8eaf0b1beee8"
 """The release that is full of links, and one of its tracks."""
@@ -262,6 +263,7 @@ def use_mount(place: Place, *arguments: str) -> None:
     """Mounts the library, does through it what programs do, and unmounts it."""
     top = place.mountpoint
     with _running(place, "mount", str(place.source), str(top), "--foreground", "--yes", *arguments):
+        _use_well(top)
         for gesture in _gestures(top):
             with suppress(OSError, MutagenError):
                 gesture()
@@ -290,6 +292,33 @@ def _running(place: Place, *arguments: str) -> Iterator[IO[bytes]]:
             process.terminate()
             _, said = process.communicate(timeout=_SECONDS)
             assert b"Traceback" not in said, said.decode(errors="replace")
+
+
+def _use_well(top: Path) -> None:
+    """Does what has to go well, at the release whose tags lead out and whose files are its own."""
+    (track,) = _shown(top).glob("01. *.opus")
+    set_tags(track, title="../../outside/x", artist="/x")
+    wait_until(lambda: list(_shown(top).glob("01. *outside_x.opus")))
+    release = _shown(top)
+    (track,) = release.glob("01. *.opus")
+    (release / "notes.txt").write_bytes(b"x")
+    (release / "notes.txt").rename(release / "more notes.txt")
+    (release / "cover.png").write_bytes(PICTURE)
+    collage, playlist = top / "Collages" / "well", top / "Playlists" / "well"
+    for made in (collage, playlist):
+        made.mkdir()
+    (collage / release.name).mkdir()
+    shutil.copyfile(track, playlist / track.name)
+    wait_until(
+        lambda: all(any(name.startswith("1. ") for name in os.listdir(made)) for made in (collage, playlist))
+    )
+    assert read_tags(next(release.glob("01. *.opus"))).tracktitle == "../../outside/x"
+
+
+def _shown(top: Path) -> Path:
+    """Returns where a mount shows the release that is all its own."""
+    releases = (path for path in (top / "Releases").iterdir() if not path.name.startswith("!"))
+    return next(path for path in releases if os.getxattr(path, "user.rosefs.id").decode() == OTHER_RELEASE)
 
 
 def _gestures(top: Path) -> Iterator[Callable[[], object]]:
