@@ -118,6 +118,7 @@ def few_commands(place: Place) -> list[Command]:
     left = {kind for kind in found if kind[0] in ("collages", "doctor", "history")}
     left |= {(of, "delete-cover") for of in ("releases", "playlists")}
     left |= {("releases", "run-rule"), ("releases", "extract-covers"), ("playlists", "remove")}
+    left.add(("playlists", "edit"))  # of one member there is nothing to turn around
     refused = Command(("playlists", "create", _OUT), 1, changes=False)
     return [each for kind, each in found.items() if kind not in left] + [refused]
 
