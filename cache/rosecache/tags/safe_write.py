@@ -61,7 +61,8 @@ def writing_ids(release_dir: Path, writes: Sequence[IdWrite]) -> Flushing[list[T
     left = deque(writes)
     while left:
         due: list[Plan] = []
-        while left and len(due) < _AT_ONCE and sum(plan.size for plan in due) < _MOST_AT_ONCE:
+        size = 0
+        while left and len(due) < _AT_ONCE and size < _MOST_AT_ONCE:
             write = left.popleft()
             if not inside[write.path.parent]:
                 problems.append(TagWriteError(write.path, "it lies outside the release's directory"))
@@ -71,8 +72,10 @@ def writing_ids(release_dir: Path, writes: Sequence[IdWrite]) -> Flushing[list[T
             except TagWriteError as error:
                 # Without its traceback, which holds all that was read of the file.
                 problems.append(TagWriteError(error.path, error.reason))
-            else:
-                due += [plan] if plan.patches else []
+                continue
+            if plan.patches:
+                due.append(plan)
+                size += plan.size
         problems += yield from _writing_in_place(release_dir, [plan for plan in due if plan.is_in_place])
         # Not held up for others: until it is renamed, each takes the room of a whole copy.
         problems += rewrite([plan for plan in due if not plan.is_in_place])

@@ -118,10 +118,11 @@ def _read(content: Content, directory: bytes, path: bytes, stored: Mapping[bytes
     full = Path(os.fsdecode(os.path.join(directory, path)))
     try:
         reading = read_file(full)
-        if content.shown_size + reading.raw.shown_size > _MOST_SHOWN:
+        shown_size = reading.raw.shown_size
+        if content.shown_size + shown_size > _MOST_SHOWN:
             reason = f"the fields of this release's files hold more than {_MOST_SHOWN // 2**20} MiB of text"
             raise UnreadableAudioError(full, reason)
-        content.shown_size += reading.raw.shown_size
+        content.shown_size += shown_size
         content.read[path] = reading.tags
         content.readings_size += reading.raw.size
         if content.readings_size <= _MOST_READINGS:
