@@ -134,7 +134,7 @@ def _open_once(name: str) -> _Opened:
     for pragma in (
         "foreign_keys = ON",
         "synchronous = NORMAL",
-        "mmap_size = 268435456",
+        "mmap_size = 0",  # or each connection has most of the file in the process's memory before long
         "temp_store = MEMORY",
         f"wal_autocheckpoint = {_LOG_PAGES}",
     ):

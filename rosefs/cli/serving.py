@@ -32,6 +32,7 @@ from rosefs.fuse.mount import choose_binding, serve
 from rosefs.fuse.tracing import traced
 from rosefs.library.journal import Journal
 from rosefs.vfs.filesystem import FileSystem
+from rosefs.vfs.memory import trim
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def _update_and_serve(
     c = plan.settings.cache
     report = update_announced(c, also_tell=manager.progress)
     log_report(report)
+    trim()  # the names and stamps of all releases
     journal = Journal(plan.settings.state_dir) if plan.writable else None
     if journal is not None:
         recover_edits(c, journal)

@@ -81,6 +81,18 @@ def test_only_settings_that_shape_the_cache_rebuild_it(
     assert (database_path(other) != database_path(c)) == rebuilds
 
 
+def test_nothing_of_the_database_is_mapped_into_memory(c: Config) -> None:
+    """What is mapped counts as the process's own, for each connection anew."""
+    maybe_invalidate_cache_database(c)
+    with connect(c) as connection:
+        connection.executemany("INSERT INTO artists (name) VALUES (?)", [(str(n),) for n in range(1000)])
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert len(connection.execute("SELECT name FROM artists").fetchall()) == 1000
+        mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    assert f"{database_path(c)}-shm" in mapped  # which all who have it open share
+    assert str(database_path(c)) not in mapped
+
+
 def test_nothing_is_touched_when_all_is_well(c: Config) -> None:
     maybe_invalidate_cache_database(c)
     with connect(c) as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -223,3 +224,44 @@ def test_a_missing_source_is_an_error(
     assert result.exit_code == 1
     assert result.stderr.startswith(f"rosefs: error: {c.music_source_dir} does not exist")
     assert os.listdir(mountpoint) == []
+
+
+# What is left of the update ----------------------------------------------------------------------------------
+
+USING_MEMORY = """
+import re, sys
+from pathlib import Path
+from rosefs.cli import main, serving
+
+def taken():
+    return int(re.search(r"RssAnon:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+def update(c, also_tell):
+    global kept, most
+    report = update_announced(c, also_tell=also_tell)
+    names = [bytes(1000) for _ in range(50_000)]
+    kept, most = names.pop(), taken()
+    return report
+
+update_announced = serving.update_announced
+serving.update_announced = update
+serving.serve = lambda *_, **__: print(most, taken())
+main.main()
+"""
+"""``rosefs``, with an update that takes 50 MB for a moment, and prints the kB taken by then and when it is to serve."""
+
+
+@pytest.mark.usefixtures("need_fuse")
+def test_what_the_update_took_is_given_back_before_it_serves(
+    c: Config, rosefs: Cli, mountpoint: Path
+) -> None:
+    if "CS_GNU_LIBC_VERSION" not in os.confstr_names:
+        pytest.skip("only glibc gives memory back")
+    arguments = ["--config", rosefs.config, "mount", c.music_source_dir, mountpoint, "--foreground", "--yes"]
+    ran = subprocess.run(
+        [sys.executable, "-c", USING_MEMORY, *map(str, arguments)],
+        env={**os.environ, "PYTHONMALLOC": "malloc"},
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    most, left = map(int, ran.stdout.split())
+    assert left < most - 40_000
