@@ -19,10 +19,11 @@ from rosecache.config import Config
 from rosecache.database import connect
 from rosefs.library.journal import Journal
 from rosefs.settings import SmartSettings
-from tests.support.audio import decoded_md5, make_release
+from tests.support.audio import make_release
 from tests.support.clocks import SharedClock
 from tests.support.library import cached_ids, make_list, snapshot
 from tests.support.mounts import HARD_LIMIT, SHARED_LIMIT, Mounted, mounted_library
+from tests.support.sounds import decoded_md5s
 
 RELEASE = "Releases/{NEW} LOONA - 2018. Hash"
 MP3_RELEASE = "Releases/{NEW} BLACKPINK - 2016. Square"
@@ -94,11 +95,9 @@ def wait_for(condition: Callable[[], Any]) -> None:
 
 def audio_of(directory: Path) -> dict[str, str]:
     """Returns a digest of the decoded audio of every track below a directory, by relative path."""
-    return {
-        str(path.relative_to(directory)): decoded_md5(path)
-        for path in sorted(directory.rglob("*"))
-        if path.suffix in (".flac", ".mp3")
-    }
+    paths = [path for path in sorted(directory.rglob("*")) if path.suffix in (".flac", ".mp3")]
+    names = [str(path.relative_to(directory)) for path in paths]
+    return dict(zip(names, decoded_md5s(paths), strict=True))
 
 
 def everything(bench: Workbench) -> tuple[dict[str, bytes], list[str], list[str]]:

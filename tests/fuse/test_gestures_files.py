@@ -13,8 +13,9 @@ from rosecache.tags import read_ids, read_tags
 from rosefs.library.journal import Journal
 from rosefs.library.undo import undo
 from tests.fuse.conftest import Workbench, audio_of, run, wait_for
-from tests.support.audio import PICTURE, decoded_md5, make_track, set_tags
+from tests.support.audio import PICTURE, make_track, set_tags
 from tests.support.library import cached_ids, snapshot
+from tests.support.sounds import decoded_md5
 
 pytestmark = pytest.mark.usefixtures("need_fuse")
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from rosecache.tags import IdWrite, read_ids, write_ids
-from tests.support.audio import decoded_md5
-from tests.support.rawtags import audio_packets
+from tests.support.sounds import sounding_the_same
 
 TRACK, RELEASE = "018b6514-6fb7-7cc6-9d23-8eaf0b1beee8", "018b268e-ef68-7180-a01e-19bc3fdf970e"
 
 
 def write(path: Path, track: str = TRACK, release: str = RELEASE) -> None:
     """Writes ids, and makes sure that they are there and the audio is what it was."""
-    audio = decoded_md5(path), audio_packets(path)
-    put_ids(path, track, release)
-    assert (decoded_md5(path), audio_packets(path)) == audio
+    with sounding_the_same(path):
+        put_ids(path, track, release)
 
 
 def put_ids(path: Path, track: str = TRACK, release: str = RELEASE) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 from pathlib import Path
 
 from mutagen.mp4._atom import Atoms
@@ -34,16 +33,6 @@ def ids_in(path: Path) -> int:
     if path.suffix == ".mp3":
         return data.count(b"ROSEID") + data.count(b"ROSERELEASEID")
     return data.count(b"ROSEID=") + data.count(b"ROSERELEASEID=")
-
-
-def audio_packets(path: Path) -> list[list[str]]:
-    """Returns times, size and digest of each audio packet, as a demuxer finds them."""
-    listing = subprocess.run(
-        ["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-map", "0:a", "-c", "copy", "-f", "framemd5", "-"],
-        capture_output=True, text=True, check=True, timeout=60,
-    ).stdout  # fmt: skip
-    # Behind the digest, and in the header, Vorbis streams have what the comments say.
-    return [line.split(",")[:6] for line in listing.splitlines() if not line.startswith("#")]
 
 
 def id3_frames(data: bytes) -> list[bytes]:

@@ -31,7 +31,7 @@ from rosefs.library.scratch import remove_scratch
 from rosefs.library.undo import Undone, recover
 from tests.support.browsing import Browser
 from tests.support.library import check_cache, ids_on_disk
-from tests.support.rawtags import audio_packets
+from tests.support.sounds import audio_packets_of
 
 _KNOWN_IN_CACHE = re.compile(r"locks|rosecache\.[0-9a-f]+\.sqlite3(-wal|-shm)?")
 
@@ -80,17 +80,14 @@ class Sounds:
 
     known: dict[bytes, str] = field(default_factory=dict)
 
-    def of(self, path: Path) -> str:
-        """Returns a digest of the audio packets of a file."""
-        key = hashlib.blake2b(path.read_bytes()).digest()
-        if key not in self.known:
-            packets = json.dumps(audio_packets(path)).encode()
-            self.known[key] = hashlib.blake2b(packets, digest_size=12).hexdigest()
-        return self.known[key]
-
     def below(self, *directories: Path) -> Counter[str]:
         """Returns the sounds of all audio files below some directories, with how many have each."""
-        return Counter(map(self.of, audio_below(*directories)))
+        contents = [(hashlib.blake2b(path.read_bytes()).digest(), path) for path in audio_below(*directories)]
+        unknown = {content: path for content, path in contents if content not in self.known}
+        for content, packets in zip(unknown, audio_packets_of([*unknown.values()]), strict=True):
+            digest = hashlib.blake2b(json.dumps(packets).encode(), digest_size=12)
+            self.known[content] = digest.hexdigest()
+        return Counter(self.known[content] for content, _ in contents)
 
 
 def audio_below(*directories: Path) -> Iterator[Path]:

@@ -17,7 +17,8 @@ import pytest
 
 from rosecache.errors import UnreadableAudioError
 from rosecache.tags import IdWrite, read_ids, read_tags, write_ids
-from tests.support.audio import FIXTURES, FORMATS, PICTURE, decoded_md5, make_track
+from tests.support.audio import FIXTURES, FORMATS, PICTURE, make_track
+from tests.support.sounds import decoded_md5
 from tests.support.variants import VARIANTS, id3_frame, id3_tag, with_id3
 
 if TYPE_CHECKING:

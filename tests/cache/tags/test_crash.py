@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from rosecache.tags import IdWrite, read_ids, recover, write_ids
-from tests.support.audio import decoded_md5
 from tests.support.dying import is_killed
 from tests.support.rawtags import other_tags
+from tests.support.sounds import decoded_md5
 from tests.support.variants import VARIANTS
 
 OLD = ("018b6514-6fb7-7cc6-9d23-000000000001", "018b268e-ef68-7180-a01e-000000000001")

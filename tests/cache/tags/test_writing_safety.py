@@ -17,10 +17,11 @@ import pytest
 from rosecache.errors import TagWriteError
 from rosecache.model import ArtistMapping, PartialDate
 from rosecache.tags import TEMPORARY_PREFIX, TagChanges, read_tags, recover, write_tags
-from tests.support.audio import FORMATS, decoded_md5, make_track
+from tests.support.audio import FORMATS, make_track
 from tests.support.dying import is_killed
 from tests.support.permissions import run_as_user
 from tests.support.rawtags import other_tags
+from tests.support.sounds import decoded_md5
 from tests.support.tagedits import FULL, NOTHING, artists, putting, refused
 from tests.support.variants import VARIANTS, id3_frame, id3_tag, with_id3
 

@@ -13,7 +13,7 @@ import pytest
 
 from rosecache.config import Config
 from rosecache.update import assign, update_cache
-from tests.support.audio import FORMATS, decoded_md5, make_release, set_tags
+from tests.support.audio import FORMATS, make_release, set_tags
 from tests.support.library import (
     UPDATE_PROGRAM,
     cached_ids,
@@ -22,6 +22,7 @@ from tests.support.library import (
     make_list,
     release_id_on_disk,
 )
+from tests.support.sounds import decoded_md5s
 
 KILLS = 3 * int(os.environ.get("REPEAT", "1"))
 """REPEAT=20 pytest … tries more of the moments."""
@@ -61,7 +62,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sounds(directory: Path) -> list[str]:
-    return sorted(decoded_md5(path) for path in directory.rglob("*") if path.suffix[1:] in FORMATS)
+    return sorted(decoded_md5s([path for path in directory.rglob("*") if path.suffix[1:] in FORMATS]))
 
 
 def comes_to_rest(c: Config) -> None:

@@ -14,8 +14,9 @@ from rosecache.config import Config, PathTemplates, TemplateSet
 from rosecache.locks import lock
 from rosecache.query.releases import list_releases
 from rosecache.update import assign, renames, update_cache
-from tests.support.audio import decoded_md5, make_release, make_track, set_tags
+from tests.support.audio import make_release, make_track, set_tags
 from tests.support.library import check_cache, ids_on_disk, snapshot
+from tests.support.sounds import decoded_md5
 
 
 @pytest.fixture(autouse=True)
