@@ -27,6 +27,7 @@ from rosecache.database import close_connections
 
 T = TypeVar("T")
 
+TESTS = Path(__file__).parent
 BINDINGS = ("pyfuse3", "llfuse")
 WATCHED_LOGGERS = ("rosecache", "rosefs")
 
@@ -35,6 +36,25 @@ hypothesis.settings.register_profile(
     "rosefs", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("rosefs")
+
+
+# The order ----------------------------------------------------------------------------------------------
+
+FIRST = (
+    "test_bench.py", "watch/test_watcher.py", "library/test_kills.py", "fuse/test_changes_at_once.py",
+    "end_to_end/test_changes.py", "fuse/test_gestures_files.py", "cli/test_background.py",
+    "fuse/test_any_gestures.py", "end_to_end/test_players.py", "fuse/test_gestures_imports.py",
+    "fuse/test_freshness.py", "end_to_end/test_hostile_library.py", "rules/test_running.py",
+    "watch/test_limits.py", "cli/test_watch.py",
+)  # fmt: skip
+"""The files that take longest, or wait most. Begun with, none of them is left to run alone at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of those files first, and leaves all others in their order."""
+    places = {TESTS / file: place for place, file in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(FIRST)))
 
 
 # The log ------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import FIRST
+
 CONFTEST = Path(__file__).with_name("conftest.py")
 
 
@@ -142,3 +144,16 @@ def test_a_mount_left_behind_is_unmounted_and_fails_the_run(policed: pytest.Pyte
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*mounts were left behind:", "*/with blank"])
     assert str(policed.path) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+
+
+def test_what_takes_longest_is_there_and_is_begun_with(policed: pytest.Pytester) -> None:
+    assert [file for file in FIRST if not (CONFTEST.parent / file).is_file()] == []
+    last, first = FIRST[1], FIRST[0]
+    for file in ("a/test_other.py", last, first):
+        path = policed.path / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("import pytest\n@pytest.mark.parametrize('n', [1, 2])\ndef test(n): pass\n")
+    result = policed.runpytest_subprocess("-p", "no:cacheprovider", "--collect-only", "-q")
+    collected = [line.split("::") for line in result.outlines if "::" in line]
+    files = [first, first, last, last, "a/test_other.py", "a/test_other.py"]
+    assert collected == [[file, f"test[{number}]"] for file, number in zip(files, (1, 2) * 3, strict=True)]
