@@ -24,9 +24,6 @@ from rosefs.vfs.listings import Listing
 from rosefs.vfs.names import RETIRED_SECONDS, Candidate, NameMemory, Namer, assign_names, unnumbered
 from rosefs.vfs.nodes import ARRIVAL, Key, Node
 
-_MOST_SINGLE = 64
-"""How many names are looked up one by one, before listing all of them costs less."""
-
 _NOTHING: dict[str, Node] = {}
 """What most directories found by name alone; never written to."""
 
@@ -64,6 +61,8 @@ class Directory(ABC):
     """What it lists are files, whose extensions stay at the end of their names."""
     reserves_lost = True
     """Nothing else gets the name of what is not listed any more."""
+    most_single = 64
+    """How many names are looked up one by one, before listing all of them costs less."""
 
     def __init__(self, key: Key, context: Context) -> None:
         self.key = key
@@ -159,7 +158,7 @@ class Directory(ABC):
         Directories that are cheap to list are listed anew instead, which tells more exactly what changed.
         """
         try:
-            if self._listing is not None:
+            if self._listing is not None or self._single:
                 self.entries()
         except NoEntryError:
             return self.leading(None)
@@ -278,7 +277,7 @@ class Directory(ABC):
         """Returns what a name stands for without listing anything; None if that cannot be told."""
         with self._lock:
             generation = self.context.versions.generation
-            if self._listing is not None or self._memory or len(self._single) >= _MOST_SINGLE:
+            if self._listing is not None or self._memory:
                 return None
             if not self._single:
                 self._single, self._single_from = {}, generation
@@ -287,6 +286,8 @@ class Directory(ABC):
             found: Sequence[Node] | None = ()
             for text in dict.fromkeys((name, unicodedata.normalize("NFC", name))):
                 known = self._single.get(text)
+                if known is None and len(self._single) >= self.most_single:
+                    return None
                 found = self.look_up(text, generation) if known is None else (known,)
                 if found is None or self.context.versions.generation != generation:
                     return None

@@ -83,12 +83,27 @@ class Freshness:
         self._lock = threading.Lock()
         self._seen = _Seen()
         self._position = current_position(c)
+        self._has_news = False
         self._looked_at = clock()
         self._is_failing = False
 
     def is_due(self) -> bool:
         """Tells whether :meth:`check` would look."""
         return self._clock() - self._looked_at >= INTERVAL
+
+    def knows_of_no_change(self) -> bool:
+        """Tells whether :meth:`check` would find nothing, by asking for one number at most; if unsure, it says no."""
+        if not self.is_due():
+            return True
+        if not self._lock.acquire(blocking=False):
+            return False  # somebody is looking
+        try:
+            self._has_news = self._has_news or self._database_changed()
+            if not self._has_news:
+                self._looked_at = self._clock()
+            return not self._has_news
+        finally:
+            self._lock.release()
 
     def check(self) -> None:
         """Applies what changed since the last look, if that is long enough ago."""
@@ -110,12 +125,13 @@ class Freshness:
         """Applies what changed since the last look."""
         with self._lock:
             self._looked_at = self._clock()
-            if not self._database_changed():
+            if not self._database_changed() and not self._has_news:
                 return
             changes = changes_since(self._c, self._position)
             if changes.resync or changes.changes:
                 self._apply(changes)
             self._position = changes.position
+            self._has_news = False
 
     def resync(self) -> None:
         """Has everything that was read so far be taken for out of date."""

@@ -72,7 +72,8 @@ class Inode:
     Attributes:
         number: The inode number.
         node: What it stands for, as last seen.
-        first: The same as first seen, which all are shown for as long as the two are one; None if it was written to.
+        first: The same as first seen, or read again and the same, which all are shown for as long as the two are one;
+            None if it was written to.
         lookups: How often the kernel was told of it, less what it forgot.
         opens: How many open files it has.
         stamp: What tells whether the file is the one that was opened last; None if it was not yet.
@@ -106,6 +107,12 @@ class Inode:
         self.awaited: int | None = None
         self.is_member = False
         self.is_removed = False
+
+    def renew(self, node: Node) -> None:
+        """Has the number stand for a node that was read again, of which what is shown may be the same."""
+        if self.first is self.node and node.looks_like(self.node):
+            self.first = node
+        self.node = node
 
     def way(self, asker: int) -> Way:
         """Returns where, and under which name, somebody looked it up last; if that is not known, whoever did."""
@@ -292,7 +299,7 @@ class Inodes:
         if inode is None:
             inode = self._known[number] = Inode(number, node)
         elif node.generation >= inode.node.generation:
-            inode.node = node
+            inode.renew(node)
         return inode
 
     def _is_free(self, number: int, key: Key) -> bool:

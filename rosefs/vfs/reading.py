@@ -223,7 +223,7 @@ class Reading:
 
     def is_known(self, inode: int) -> bool:
         """Tells whether the attributes of a directory or file are known without asking the cache."""
-        return not self._freshness.is_due() and self._tree.is_current(self._inodes.get(inode).node)
+        return self._freshness.knows_of_no_change() and self._tree.is_current(self._inodes.get(inode).node)
 
     # Files ----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ import os
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
-from pathlib import Path
 from sys import intern
 
 import rosecache
@@ -21,10 +20,12 @@ from rosecache.query.shown import (
     ReleaseHead,
     ShownFile,
     ShownTrack,
+    find_shown_tracks,
+    list_contents,
     list_release_heads,
-    list_shown_files,
     list_shown_tracks,
 )
+from rosecache.templates import NameTemplate
 from rosefs.vfs.building import Built
 from rosefs.vfs.contents import InView, releases_of, wanted_by
 from rosefs.vfs.errors import NoEntryError
@@ -95,6 +96,7 @@ class ReleaseDirectory(InView):
     """A release: its tracks, its cover, its datafile, and its other files."""
 
     extensions = True
+    most_single = 1  # who asks for a second track is likely to ask for all
 
     _built: Built | None = None
     """What is listed, for other directories of the release to have it too."""
@@ -107,14 +109,20 @@ class ReleaseDirectory(InView):
         self._built = shared.find(key) or shared.keep(key, self._build(generation))
         return self._built
 
+    def look_up(self, name: str, generation: int) -> Sequence[Node] | None:
+        """Finds a track that alone wants a name, which it has then: tracks have the first choice of names."""
+        namer, release_id = self.context.namer, self.key.id
+        place = namer.place(namer.template(self.view.key, "track"))
+        if place is None:
+            return None
+        found = find_shown_tracks(self.context.c, release_id, namer.naming, place, name)
+        if found is None or len(found) != 1:
+            return None
+        return (_track_file(found[0], release_id, generation),)
+
     def _build(self, generation: int) -> Built:
-        c, release_id = self.context.c, self.key.id
-        with snapshot(c):  # or its files may be in another directory than itself, if it is renamed just now
-            heads = list_release_heads(c, ids_filter((release_id,)))
-            if not heads:
-                raise NoEntryError(f"release {release_id} is gone")
-            files = list_shown_files(c, heads[0])
-            tracks = named_tracks(self, heads, "track")[release_id]
+        release_id = self.key.id
+        tracks, files = self._contents()
         # Tracks have the first choice of names, and among other files those that programs look for.
         candidates = [
             Candidate(row[4], row[0], node)
@@ -138,24 +146,40 @@ class ReleaseDirectory(InView):
         followers = list(self._extra(tracks, extra, generation))
         return Built(candidates, frozenset((release_id,)), followers)
 
+    def _contents(self) -> tuple[Sequence[ShownTrack], Sequence[ShownFile]]:
+        """Returns the tracks, with names, and the other files. Raises NoEntryError if the release is gone."""
+        c, release_id, naming = self.context.c, self.key.id, self.context.namer.naming
+        template = self.context.namer.template(self.view.key, "track")
+        place = self.context.namer.place(template)
+        found = list_contents(c, release_id, naming, place)
+        if found is not None and all(map(_NAME, found[0])):
+            return found
+        with snapshot(c):  # so that those which get names here are those which were found
+            found = list_contents(c, release_id, naming, place)
+            if found is None:
+                raise NoEntryError(f"release {release_id} is gone")
+            tracks, files = found
+            return with_names(self, template, {release_id: tracks})[release_id], files
+
     def _extra(
         self, tracks: Sequence[ShownTrack], files: Sequence[ShownFile], generation: int
     ) -> Iterator[Follower]:
         if not self.context.settings.show_extra_files or not files:
             return
         max_bytes = self.context.c.max_filename_bytes
-        beside: dict[Path, Key] = {}
+        beside: dict[str, Key] = {}
         for track_id, _, _, source, _ in tracks:
-            beside.setdefault(Path(os.fsdecode(source)).with_suffix(""), Key(TRACK, track_id, ""))
+            beside.setdefault(_split(os.fsdecode(source))[0], Key(TRACK, track_id, ""))
         for file in files:
-            path = Path(os.fsdecode(file[1] + file[2]))
+            path = os.fsdecode(file[1] + file[2])
 
-            def wanted(names: Mapping[Key, str], path: Path = path) -> str:
+            def wanted(names: Mapping[Key, str], path: str = path) -> str:
                 """Lyrics and such are called as the track beside them, so that players find them."""
-                track = beside.get(path.with_suffix(""))
+                stem, extension = _split(path)
+                track = beside.get(stem)
                 if track is None:
-                    return kept_name(path.name, max_bytes)
-                return safe_name(Path(names[track]).stem, max_bytes=max_bytes, extension=path.suffix)
+                    return kept_name(os.path.basename(path), max_bytes)
+                return safe_name(_split(names[track])[0], max_bytes=max_bytes, extension=extension)
 
             node = _file_node(file, self.key.id, generation)
             yield Follower(wanted, node.key.entity, node)
@@ -170,18 +194,33 @@ def named_tracks(
     """
     c, namer = directory.context.c, directory.context.namer
     template = namer.template(directory.view.key, kind)
-    shown = list_shown_tracks(c, releases, namer.naming, namer.place(template))
+    return with_names(
+        directory, template, list_shown_tracks(c, releases, namer.naming, namer.place(template))
+    )
+
+
+def with_names(
+    directory: InView, template: NameTemplate, shown: Mapping[str, Sequence[ShownTrack]]
+) -> Mapping[str, Sequence[ShownTrack]]:
+    """Returns tracks by the ids of their releases with names, of which those are made that the cache does not have.
+
+    In the snapshot in which they were read.
+    """
+    c, namer = directory.context.c, directory.context.namer
     unnamed = [release_id for release_id, tracks in shown.items() if not all(map(_NAME, tracks))]
-    if unnamed:
-        full = rosecache.get_tracks_of_releases(c, rosecache.list_releases(c, unnamed))
-        made = {
-            track.id: namer.name(template, track, context=directory.names_context)
-            for _, tracks in full
-            for track in tracks
-        }
-        for release_id in unnamed:
-            shown[release_id] = [(*row[:4], row[4] or made[row[0]]) for row in shown[release_id]]
-    return shown
+    if not unnamed:
+        return shown
+    full = rosecache.get_tracks_of_releases(c, rosecache.list_releases(c, unnamed))
+    made = {
+        track.id: namer.name(template, track, context=directory.names_context)
+        for _, tracks in full
+        for track in tracks
+    }
+    named = {
+        release_id: [(*row[:4], row[4] or made[row[0]]) for row in shown[release_id]]
+        for release_id in unnamed
+    }
+    return {**shown, **named}
 
 
 def kept_name(name: str, max_bytes: int) -> str:
@@ -189,8 +228,15 @@ def kept_name(name: str, max_bytes: int) -> str:
     composed = unicodedata.normalize("NFC", name)
     if composed.isprintable() and len(os.fsencode(composed)) <= max_bytes:
         return composed
-    path = Path(name)
-    return safe_name(path.stem, max_bytes=max_bytes, extension=path.suffix)
+    stem, extension = _split(name)
+    return safe_name(stem, max_bytes=max_bytes, extension=extension)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Returns a path without its extension, and that with its dot. A dot at either end of a name begins none."""
+    start = path.rfind("/") + 1
+    dot = path.rfind(".")
+    return (path[:dot], path[dot:]) if start < dot < len(path) - 1 else (path, "")
 
 
 def _with_nodes(
@@ -203,8 +249,13 @@ def _with_nodes(
         track_id, size, mtime, path, _ = row
         node = known.get(track_id)
         if not isinstance(node, FileNode) or (node.size, node.mtime, node.path) != (size, mtime, path):
-            node = FileNode(Key(TRACK, track_id, ""), release_id, mtime, generation, size=size, path=path)
+            node = _track_file(row, release_id, generation)
         yield row, node
+
+
+def _track_file(track: ShownTrack, release_id: str, generation: int) -> FileNode:
+    track_id, size, mtime, path, _ = track
+    return FileNode(Key(TRACK, track_id, ""), release_id, mtime, generation, size=size, path=path)
 
 
 def _file_node(file: ShownFile, release_id: str, generation: int) -> Node:

@@ -81,7 +81,7 @@ def test_a_mount_whose_cache_is_current_evaluates_no_template(many: Config) -> N
         ("Artists", 1),  # the values, and when each changed last
         ("Labels", 1),
         ("Releases/!All Tracks", 2),  # the releases, and their tracks
-        ("Releases/Artist 1 - 2020. Title 01", 3),  # the release, its tracks, its other files
+        ("Releases/Artist 1 - 2020. Title 01", 1),  # its tracks and its other files
         ("Collages/collage", 2),  # the members, and the releases
         (
             "Playlists/playlist",
@@ -185,8 +185,8 @@ def test_a_path_to_a_track_asks_for_the_directories_on_the_way_only(many: Config
     browser.ls()
     with counted_queries(many) as queries:
         browser.stat("Artists/Artist 1/Artist 1 - 2020. Title 01/01. Song 1.mp3")
-    # Where names are to be made, all releases are listed and read, and then one release with its tracks.
-    assert len(queries) <= 2 + 1 + 3 + (0 if are_stored else 2 + 2)
+    # Where names are to be made, all releases are listed and read, and then what one holds, by more queries.
+    assert len(queries) <= 2 + 1 + 1 + (0 if are_stored else 2 + 2 + 3)
     # Ten releases of the artist, and two tracks of one of them: nobody else's names were made.
     assert browser.fs.counters().evaluations == (0 if are_stored else 10 + 2)
 
@@ -222,7 +222,7 @@ def test_what_a_release_holds_is_read_once_for_all_views(many: Config) -> None:
     numbers = [browser.stat(f"{path}/{NAME}").inode for path in VIEWS]
     with counted_queries(many) as queries:
         listings = [list(browser.fs.entries(number, 0)) for number in numbers]
-    assert len(queries) == 3
+    assert len(queries) == 1
     assert len(listings[0]) == 2
     assert listings == [listings[0]] * 3
 
@@ -364,6 +364,7 @@ def test_many_threads_at_once(unnamed: Config) -> None:
     assert browser.fs.counters().evaluations == RELEASES + 2 * RELEASES + 2 * RELEASES
 
 
+RELEASE = "Releases/Artist 1 - 2020. Title 1"
 PATH = "Releases/Artist 1 - 2020. Title 01/01. Song 1.mp3"
 
 
@@ -381,7 +382,7 @@ def test_one_path_is_found_in_a_new_mount_without_listing_what_is_large(
     few = lookups(many, PATH)
     store(many, *(release_row(f"another {number}", title=f"Another {number}") for number in range(100)))
     assert len(lookups(many, PATH)) == len(few)
-    assert len(few) <= 10 + 2 + 3  # when each view changed, the release, and what it holds
+    assert len(few) <= 10 + 2 + 1  # when each view changed, the release, and the track
 
 
 def test_a_missing_name_is_not_looked_for_among_all(many: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,6 +404,47 @@ def test_who_looks_up_many_names_one_by_one_has_them_listed(many: Config) -> Non
         for name in names:
             browser.stat(f"Releases/{name}")
     assert len(queries) == 64 + 1  # and then all at once
+
+
+TRACK = b"01. Song 1.mp3"
+
+
+def test_one_track_is_found_alone_and_who_asks_for_another_has_all_listed(full: Config) -> None:
+    browser = Browser(full)
+    number = browser.stat(RELEASE).inode
+    with counted_queries(full) as queries:
+        assert browser.fs.is_cheap(number, TRACK)
+        found = browser.fs.lookup(number, TRACK)
+    assert len(queries) == 1
+    listing = browser.fs._tree.directory(browser.fs._inodes.get(number).node.key)
+    assert not listing.is_ready
+    with counted_queries(full) as queries:
+        for each in range(2, 9):
+            assert browser.fs.is_cheap(number, b"0%d. Song %d.mp3" % (each, each))
+            browser.fs.lookup(number, b"0%d. Song %d.mp3" % (each, each))
+    assert len(queries) == 1
+    assert listing.is_ready
+    assert browser.fs.lookup(number, TRACK) == found
+
+
+@pytest.mark.parametrize("name", ["01. Song 1.mp3", "01. Song 1 [2].mp3"])
+def test_a_name_that_several_tracks_want_is_found_as_it_is_listed(c: Config, name: str) -> None:
+    tracks = [track_row(f"track {each}", "1", title="Song 1") for each in "ab"]
+    store(c, release_row("release", title="Title", tracks=tracks))
+    listed = Browser(c)
+    (release,) = (each for each in listed.ls("Releases") if each.endswith("Title"))
+    names = listed.ls(f"Releases/{release}")
+    assert len(names) == 2
+    inode = listed.stat(f"Releases/{release}/{name}").inode
+    assert Browser(c).stat(f"Releases/{release}/{name}").inode == inode
+
+
+def test_a_name_that_is_no_track_s_is_found_in_the_listing(full: Config) -> None:
+    browser = Browser(full)
+    number = browser.stat(RELEASE).inode
+    with counted_queries(full) as queries:
+        assert browser.absence_may_be_kept(number)
+    assert len(queries) == 1 + 1  # the tracks, and everything
 
 
 @pytest.fixture

@@ -51,6 +51,16 @@ def test_every_file_reads_as_its_source(browser: Browser, library: Config) -> No
             assert attributes.mtime == source.stat().st_mtime_ns
 
 
+def test_who_opens_first_what_was_found_alone_and_then_listed_has_nothing_forgotten(browser: Browser) -> None:
+    inode = browser.stat(TRACK).inode
+    browser.ls("Artists/LOONA/LOONA - 2018. Hash")
+    browser.ls(RELEASE)
+    for _ in range(2):
+        opened = browser.fs.open(inode, os.O_RDONLY)
+        assert opened.keep_cache
+        browser.fs.release(opened.handle)
+
+
 def test_a_read_gives_the_bytes_at_its_place(browser: Browser, source: Path) -> None:
     content = source.read_bytes()
     with browser.opened(TRACK) as (handle, _):

@@ -120,6 +120,30 @@ def test_names_of_what_is_gone_are_told(watched: Watched) -> None:
     assert not any(HASH in path for path in names)
 
 
+@pytest.mark.parametrize("title", [None, "Another"])
+def test_what_became_of_a_track_that_was_found_alone_is_told(library: Config, title: str | None) -> None:
+    """The name goes with the track, and stays when it is called otherwise: until another track is called so."""
+    browser, kernel = Browser(library), NotingKernel()
+    browser.fs.connect(kernel)
+    release = browser.stat(f"Releases/{HASH}").inode
+    track = browser.stat(f"Releases/{HASH}/01. Track 1.opus")
+    source = library.music_source_dir / "loona"
+    if title is None:
+        (source / "01.opus").unlink()
+    else:
+        set_tags(source / "01.opus", title=title)
+    browser.update()
+    browser.fs.follow()
+    assert browser.fs._telling.wait(60)
+    gone = (release, "01. Track 1.opus")
+    assert (gone in kernel.entries) == (title is None)
+    assert browser.exists(f"Releases/{HASH}/01. Track 1.opus") == (title is not None)
+    if title is not None:
+        assert browser.stat(f"Releases/{HASH}/01. Track 1.opus").inode == track.inode
+        assert "01. Another.opus" in browser.ls(f"Releases/{HASH}")
+    browser.fs.close()
+
+
 def test_what_is_not_new_any_more_is_gone_from_there_only(watched: Watched) -> None:
     (datafile,) = (watched.c.music_source_dir / "loona").glob(".rose.*.toml")
     text = datafile.read_text()

@@ -11,6 +11,8 @@ import functools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rosecache.config import Config
@@ -28,6 +30,9 @@ ShownTrack = tuple[str, int, int, bytes, str]
 
 ShownFile = tuple[str, bytes, bytes, int, int]
 """The kind of a file that is no track, its path up to the release's directory and below it, its size and its time."""
+
+_BELOW = itemgetter(2)
+"""Of a ShownFile."""
 
 
 class ReleaseHead(NamedTuple):
@@ -70,7 +75,19 @@ _TRACKS = """
 SELECT release_key, path, id, size, mtime, discnumber, tracknumber, names
 FROM tracks WHERE release_key IN (SELECT value FROM json_each(:keys))
 """
-_FILES = "SELECT kind, path, size, mtime FROM files WHERE release_key = :key ORDER BY path"
+# Of one release everything in one statement, which sees one state by itself: first its tracks, then its other files.
+# The joins are CROSS ones so that the release is found first.
+_CONTENTS = """
+SELECT '', t.path, t.size, t.mtime, r.directory, r.naming, t.names, t.id, t.discnumber, t.tracknumber
+FROM releases AS r CROSS JOIN tracks AS t ON t.release_key = r.key WHERE r.id = :id
+UNION ALL
+SELECT f.kind, f.path, f.size, f.mtime, r.directory, 0, '', '', '', ''
+FROM releases AS r CROSS JOIN files AS f ON f.release_key = r.key WHERE r.id = :id
+"""
+_TRACKS_OF_ONE = """
+SELECT t.id, t.size, t.mtime, r.directory, t.path, r.naming, t.names
+FROM releases AS r CROSS JOIN tracks AS t ON t.release_key = r.key WHERE r.id = :id
+"""
 
 
 def list_shown_releases(c: Config, wanted: Filter, naming: Naming, place: int) -> list[ShownRelease]:
@@ -143,7 +160,7 @@ def list_shown_tracks(
     shown = {}
     for release, rows in by_key.values():
         rows.sort()
-        above = _path(c, release)
+        above = _above(c, release.directory)
         at = place if release.number == naming.number else None
         shown[release.id] = [
             (track_id, size, mtime, above + path, "" if at is None else names.split(SEPARATOR)[at])
@@ -152,16 +169,55 @@ def list_shown_tracks(
     return shown
 
 
-def list_shown_files(c: Config, release: ReleaseHead) -> list[ShownFile]:
-    """Returns the files of a release that are no tracks, by path."""
-    above = _path(c, release)
-    rows = _fetch(c, _FILES, {"key": release.key})
-    return [(kind, above, path, size, mtime) for kind, path, size, mtime in rows]
+def list_contents(
+    c: Config, release_id: str, naming: Naming, place: int | None
+) -> tuple[list[ShownTrack], list[ShownFile]] | None:
+    """Returns what one release holds: its tracks as :func:`list_shown_tracks` does, and its other files by path.
+
+    None if there is no such release.
+    """
+    tracks, files = [], []
+    for kind, path, size, mtime, directory, number, names, track_id, disc, track in _fetch(
+        c, _CONTENTS, {"id": release_id}
+    ):
+        above = _above(c, directory)
+        if kind:
+            files.append((kind, above, path, size, mtime))
+            continue
+        name = names.split(SEPARATOR)[place] if place is not None and number == naming.number else ""
+        tracks.append((_order(disc, track), path, (track_id, size, mtime, above + path, name)))
+    tracks.sort()
+    files.sort(key=_BELOW)
+    return ([shown for _, _, shown in tracks], files) if tracks or files else None
 
 
-def _path(c: Config, release: ReleaseHead) -> bytes:
+def find_shown_tracks(
+    c: Config, release_id: str, naming: Naming, place: int, name: str
+) -> list[ShownTrack] | None:
+    """Returns the tracks of one release that have a name, before a directory makes equal ones distinct.
+
+    None if that cannot be told, since the names were made by something else, or could not be made.
+    """
+    found = []
+    for track_id, size, mtime, directory, path, number, names in _fetch(
+        c, _TRACKS_OF_ONE, {"id": release_id}
+    ):
+        shown = names.split(SEPARATOR)[place] if number == naming.number else ""
+        if not shown:
+            return None
+        if shown == name:
+            found.append((track_id, size, mtime, _above(c, directory) + path, name))
+    return found
+
+
+def _above(c: Config, directory: bytes) -> bytes:
     """Returns the path of a release's directory, with a slash at its end."""
-    return os.path.join(os.fsencode(c.music_source_dir), release.directory, b"")
+    return b"%b/%b/" % (_source(c.music_source_dir), directory)
+
+
+@functools.lru_cache(maxsize=16)
+def _source(directory: Path) -> bytes:
+    return os.fsencode(directory).rstrip(b"/")
 
 
 def release_time(c: Config, release_id: str) -> int | None:
