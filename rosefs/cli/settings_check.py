@@ -1,6 +1,6 @@
 """Checks of a configuration beyond its types: that its templates can be used, and its genres and rules be read.
 
-Apart from reading the configuration, since it costs importing the template engine. Changes nothing.
+Apart from reading the configuration, since templates of the user's cost importing the template engine. Changes nothing.
 """
 
 from __future__ import annotations
@@ -60,8 +60,11 @@ def _remove(values: dict[str, Any], key: str) -> bool:
 
 
 def template_errors(c: Config, path: Path) -> Iterator[ConfigError]:
-    """Yields an error for every name template that cannot be used."""
+    """Yields an error for every name template that cannot be used. The built-in ones can, and are not looked at."""
+    built_in = {(text, kind) for _, text, kind in _templates(PathTemplates())}
     for key, text, kind in _templates(c.path_templates):
+        if (text, kind) in built_in:
+            continue
         try:
             validate_template(text, kind)
         except TemplateError as error:

@@ -173,8 +173,11 @@ def recover(c: Config, journal: Journal) -> list[Path]:
     except OSError:
         return recovered  # whoever needs the music directory will say so
     for directory in names:
-        name, path = arriving_name(directory), c.music_source_dir / directory
-        if name is None or path.is_symlink() or not path.is_dir():
+        name = arriving_name(directory)
+        if name is None:
+            continue
+        path = c.music_source_dir / directory
+        if path.is_symlink() or not path.is_dir():
             continue
         try:
             recovered += _recover(c, journal, path, name)
