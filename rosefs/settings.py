@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -266,8 +265,7 @@ def _default_state_dir() -> Path:
     return platformdirs.user_state_path("rosefs")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Everything that one configuration file says.
 
     Attributes:
@@ -282,11 +280,11 @@ class Settings:
 
     cache: Config
     vfs: VfsSettings
-    watch: WatchSettings = field(default_factory=WatchSettings)
+    watch: WatchSettings = msgspec.field(default_factory=WatchSettings)
     hooks: tuple[HookSettings, ...] = ()
     smart: tuple[SmartSettings, ...] = ()
     stored_metadata_rules: tuple[StoredRuleSettings, ...] = ()
-    state_dir: Path = field(default_factory=_default_state_dir)
+    state_dir: Path = msgspec.field(default_factory=_default_state_dir)
 
     @classmethod
     def load(cls, path: Path) -> Self:

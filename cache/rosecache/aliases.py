@@ -10,14 +10,15 @@ from __future__ import annotations
 import functools
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.model import Artist, ArtistMapping
 
 
-@dataclass(frozen=True, slots=True)
-class Aliases:
+class Aliases(msgspec.Struct, frozen=True):
     """The configured aliases, followed to their ends.
 
     Attributes:

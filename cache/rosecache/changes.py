@@ -9,14 +9,14 @@ changes nothing.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.query.rows import fetch, snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(msgspec.Struct, frozen=True):
     """A place in the change feed.
 
     Attributes:
@@ -28,8 +28,7 @@ class Position:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """An entry of the feed.
 
     Attributes:
@@ -43,8 +42,7 @@ class Change:
     change: str
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True):
     """What came after a position.
 
     Attributes:

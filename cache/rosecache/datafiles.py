@@ -12,10 +12,11 @@ import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
+
+import msgspec
 
 from rosecache.boundary import expect_no_link
 from rosecache.errors import InvalidDatafileError
@@ -101,13 +102,12 @@ def remove_abandoned(directory: Path) -> None:
                 os.close(descriptor)
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseDatafile:
+class ReleaseDatafile(msgspec.Struct, frozen=True):
     """What a release datafile says; None where it says nothing."""
 
     new: bool | None = None
     added_at: str | None = None
-    tracks: Mapping[str, str] = field(default_factory=dict)
+    tracks: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Track ids by path below the release directory, for libraries whose audio files are never written."""
 
 
@@ -164,8 +164,7 @@ def writing_release_datafile(path: Path, values: ReleaseDatafile) -> Flushing[No
     yield from writing_atomically(path, edited(path, text, edit).encode())
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One entry of a collage (a release) or a playlist (a track)."""
 
     id: str

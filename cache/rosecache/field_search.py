@@ -14,7 +14,8 @@ import functools
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.genres import load_genre_tree
@@ -23,8 +24,7 @@ from rosecache.query.rows import fetch, snapshot
 from rosecache.search import can_look_up, keys_of_texts
 
 
-@dataclass(frozen=True, slots=True)
-class ValueTest:
+class ValueTest(msgspec.Struct, frozen=True):
     """What is asked of a value.
 
     Attributes:
@@ -38,12 +38,11 @@ class ValueTest:
     ignore_case: bool = False
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(msgspec.Struct):
     """Keys of releases and of tracks, by the table that they are of."""
 
-    releases: set[int] = field(default_factory=set)
-    tracks: set[int] = field(default_factory=set)
+    releases: set[int] = msgspec.field(default_factory=set)
+    tracks: set[int] = msgspec.field(default_factory=set)
 
     def of(self, table: str) -> set[int]:
         return self.releases if table == "releases" else self.tracks
@@ -85,8 +84,7 @@ _COMPUTED: Mapping[str, tuple[str, str]] = {
 # Shared: values that many have, each stored once ----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
+class _Shared(msgspec.Struct, frozen=True):
     """Fields whose values are rows that releases or tracks are linked to, by a mark that says in which field.
 
     Attributes:

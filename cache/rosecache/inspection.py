@@ -10,8 +10,9 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosecache.database import quoted
 
@@ -19,8 +20,7 @@ _BUSY_SECONDS = 5
 _COUNTED = ("releases", "tracks", "collages", "playlists")
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(msgspec.Struct, frozen=True):
     """How much is in a cache."""
 
     releases: int
@@ -29,8 +29,7 @@ class Contents:
     playlists: int
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(msgspec.Struct, frozen=True):
     """The state of a database file.
 
     Attributes:
@@ -42,8 +41,7 @@ class Health:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenFile:
+class BrokenFile(msgspec.Struct, frozen=True):
     """An audio file that updates could not read, and why."""
 
     path: bytes

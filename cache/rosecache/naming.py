@@ -15,7 +15,6 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -39,8 +38,7 @@ _NOT_STORED = ("context", "position", "mtime")
 way, is no template for names in the cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
+class Naming(msgspec.Struct, frozen=True):
     """What the stored names are made by.
 
     Attributes:

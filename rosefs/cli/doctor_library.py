@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
+
+import msgspec
 
 from rosecache.boundary import leads_to
 from rosecache.config import Config
@@ -137,11 +138,10 @@ def _room(name: str, directory: Path) -> Iterator[Finding]:
 # What is in it ------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Walked:
+class _Walked(msgspec.Struct):
     directories: int = 0
-    leftovers: list[Path] = field(default_factory=list)
-    unreadable: list[Path] = field(default_factory=list)
+    leftovers: list[Path] = msgspec.field(default_factory=list)
+    unreadable: list[Path] = msgspec.field(default_factory=list)
 
 
 def _walk(source: Path) -> _Walked:

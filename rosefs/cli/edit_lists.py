@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from rosecache.config import Config
 from rosefs.cli.browse import cached_config
@@ -28,8 +28,7 @@ from rosefs.settings import SmartKind
 _IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(msgspec.Struct, frozen=True):
     """What a kind of lists is called, and how an argument becomes one of its members."""
 
     kind: Kind

@@ -9,10 +9,10 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from rosecache.config import Config
 from rosecache.query.releases import release_logtext
@@ -90,8 +90,7 @@ def _command(state: State, release_id: str, kept: KeptText) -> str:
     return shlex.join(["rosefs", *config, "releases", "edit", release_id, "--resume", str(kept.path)])
 
 
-@dataclass(slots=True)
-class _Session:
+class _Session(msgspec.Struct):
     """One text, from the first time that it is opened until it is written."""
 
     c: Config

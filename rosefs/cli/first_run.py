@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from rosecache.config import Config
 from rosecache.database import connect, database_path
@@ -22,8 +22,7 @@ from rosecache.update.content import audio_files
 from rosecache.update.walk import Listing, list_files, list_release_directories
 
 
-@dataclass(frozen=True, slots=True)
-class Writes:
+class Writes(msgspec.Struct, frozen=True):
     """What an update is about to write: counts of files."""
 
     tags: int = 0

@@ -7,9 +7,10 @@ to one of them. How they are written and found is the business of other modules.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.formatting import format_artists, format_release_type
@@ -35,8 +36,7 @@ Filters = Mapping[str, Any]
 """Arguments of ``filter_releases`` or ``filter_tracks``, without those that were not given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(msgspec.Struct, frozen=True):
     """What belongs to a thing and is shown with it."""
 
     field: str
@@ -47,8 +47,7 @@ class Members:
     """Fields left out of the JSON of each, since the thing itself has them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """One kind of things, and with it one group of commands."""
 
     plural: str
@@ -74,15 +73,13 @@ class Kind:
     members: Members | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ArtistEntry:
+class ArtistEntry(msgspec.Struct, frozen=True):
     """An artist of a listing; the other facets have such an entry in ``rosecache.model``."""
 
     artist: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListEntry:
+class ListEntry(msgspec.Struct, frozen=True):
     """A collage of a listing. One that is ``smart`` is made by a matcher, and has no file and no time."""
 
     name: str
@@ -90,8 +87,7 @@ class ListEntry:
     smart: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PlaylistEntry(ListEntry):
+class PlaylistEntry(ListEntry, frozen=True):
     """A playlist of a listing."""
 
     cover_path: Path | None = None

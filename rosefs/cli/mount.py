@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import msgspec
 
 from rosecache.database import close_connections
 from rosefs.cli.daemon import detach
@@ -67,7 +68,7 @@ def mount(
     returns, the mount answers. To stop, run 'rosefs unmount MOUNTPOINT'.
     """
     given = parse_options(options)
-    given = replace(
+    given = msgspec.structs.replace(
         given,
         read_only=read_only or given.read_only,
         allow_other=given.allow_other or allow_other,

@@ -8,15 +8,15 @@ from __future__ import annotations
 import grp
 import pwd
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """What the options say; None for what they do not mention."""
 
     read_only: bool | None = None
@@ -55,8 +55,7 @@ _LARGEST_ID = 2**32 - 2
 """Of a user or a group: 32 bits, and the number above means none."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(msgspec.Struct, frozen=True):
     """An option with a value: which field it sets, how its text is read, and what is expected of it."""
 
     field: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import urllib.parse
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from rosecache.inspection import Contents, contents_of
 from rosefs.cli.running import Problem, Told, told_of
@@ -19,8 +20,7 @@ from rosefs.fuse.liveness import Liveness, liveness_of
 from rosefs.mountinfo import Mount, mounts
 
 
-@dataclass(frozen=True, slots=True)
-class MountStatus:
+class MountStatus(msgspec.Struct, frozen=True):
     """A mount, and how it is. None is what nobody tells: the mount is another user's, or of another program.
 
     Attributes:

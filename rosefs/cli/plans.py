@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from rosecache.config import Config
 from rosefs.cli.mount_options import Options
@@ -26,8 +26,7 @@ _LONGEST_NAME = 100
 """Bytes of the mount point's name in that of the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What the command line asks for.
 
     Attributes:
@@ -71,8 +70,7 @@ class Request:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A mount as it is to be.
 
     Attributes:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import click
+import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import TemplateError
@@ -36,8 +36,7 @@ _LONGEST = 40
 """The most characters of a title that are shown beside a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(msgspec.Struct, frozen=True):
     """What one template makes of one release or track."""
 
     template: str

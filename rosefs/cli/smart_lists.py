@@ -6,10 +6,10 @@ Reads the configuration and the cache; changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from rosecache.config import Config
 from rosecache.model import Track

@@ -18,8 +18,9 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from rosefs.fuse.checks import check_allow_other, check_device, check_fusermount, check_mountpoint, fusermount
 from rosefs.fuse.errors import BindingMissingError, MountError, UnmountError
@@ -56,8 +57,7 @@ _NEW_OBJECTS = 50_000
 """After how many new objects Python looks for circles of garbage among them; 700 by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True):
     """A library that speaks to FUSE. Its name is that of its module, its distribution and our extra."""
 
     name: str
@@ -88,8 +88,7 @@ BINDINGS: Mapping[str, Binding] = {
 """Every binding, the preferred one first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MountOptions:
+class MountOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to mount."""
 
     source: Path
@@ -98,7 +97,7 @@ class MountOptions:
     """Let the kernel refuse whatever changes something; otherwise the tree is asked."""
     allow_other: bool = False
     allow_nonempty: bool = False
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
 
 
 def choose_binding(name: str = AUTO) -> Binding:

@@ -11,9 +11,10 @@ import os
 import signal
 import stat
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from rosefs.fuse.operations import Operations
 from rosefs.vfs.model import ROOT_INODE, Attributes, Changes, Kernel
@@ -36,8 +37,7 @@ STATVFS_FIELDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(msgspec.Struct, frozen=True):
     """For how many seconds the kernel may answer from its own memory, unless it is told to forget earlier."""
 
     entry: float = 3600.0

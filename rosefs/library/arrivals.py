@@ -14,8 +14,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import RosecacheError, UnreadableAudioError
@@ -31,8 +32,7 @@ from rosefs.library.journal import Journal
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Arriving:
+class Arriving(msgspec.Struct):
     """A directory that programs fill, locked.
 
     Attributes:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import LockTimeoutError, UnreadableAudioError
@@ -31,24 +32,21 @@ from rosefs.library.pictures import (
 _STEM = "cover"
 
 
-@dataclass(frozen=True, slots=True)
-class CoverSet:
+class CoverSet(msgspec.Struct, frozen=True):
     """A cover that was set, and covers of other names that went to the trash for it."""
 
     path: Path
     replaced: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CoverDeleted:
+class CoverDeleted(msgspec.Struct, frozen=True):
     """A cover that is in the trash, and the image that is shown in its place, if there is one."""
 
     path: Path
     next: Path | None
 
 
-@dataclass(frozen=True, slots=True)
-class Extraction:
+class Extraction(msgspec.Struct, frozen=True):
     """Covers that were made of embedded pictures.
 
     Attributes:
@@ -164,11 +162,10 @@ def _stem(c: Config) -> str:
 # Extraction -------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Found:
-    covers: list[Path] = field(default_factory=list)
-    without: list[Release] = field(default_factory=list)
-    problems: list[tuple[Path, str]] = field(default_factory=list)
+class _Found(msgspec.Struct):
+    covers: list[Path] = msgspec.field(default_factory=list)
+    without: list[Release] = msgspec.field(default_factory=list)
+    problems: list[tuple[Path, str]] = msgspec.field(default_factory=list)
 
 
 def extract_covers(

@@ -10,8 +10,9 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosecache.boundary import expect_inside
 from rosecache.config import Config
@@ -28,8 +29,7 @@ from rosefs.library.errors import CacheBehindError
 from rosefs.library.journal import Edit, Journal
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(msgspec.Struct, frozen=True):
     """What an edit changes: names of release directories, as the disk has them, of collages and of playlists."""
 
     releases: Collection[bytes] = ()

@@ -7,8 +7,9 @@ What the system itself refuses (a full disk, a missing permission) stays an ``OS
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosecache.errors import RosecacheError
 
@@ -61,8 +62,7 @@ class EditTextError(LibraryError):
         super().__init__(f"line {number}, {line!r}: {reason}; nothing was changed")
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     """One mistake in the text of a release.
 
     Attributes:

@@ -14,8 +14,9 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosecache.tags.attributes import keep_attributes
 from rosecache.tags.journal import REWRITE_PREFIX, flush_directory
@@ -32,8 +33,7 @@ Progress = Callable[[int, int], None]
 """Called with how many bytes are copied, and how many there are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """Some bytes of a file."""
 
     path: Path

@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.model import Release
@@ -29,8 +30,7 @@ _IMPORT = "import."
 """Comes before names of releases that could be taken for something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(msgspec.Struct, frozen=True):
     """A directory that became a release.
 
     Attributes:

@@ -19,11 +19,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 from uuid6 import uuid7
 
 from rosecache.errors import LockTimeoutError, RosecacheError
@@ -43,8 +43,7 @@ _LARGE = 64 * 2**10
 _LAST_LINE = encode_line(Done())
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One edit of the journal.
 
     Attributes:
@@ -76,8 +75,7 @@ def _program() -> str:
     return Path(sys.argv[0]).name or "python"
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(msgspec.Struct, frozen=True):
     """The journal in a state directory, which is made when the first edit is.
 
     Attributes:

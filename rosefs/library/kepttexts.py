@@ -6,9 +6,9 @@ Beside each is what it is compared with. Nothing here reads what they say.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from uuid6 import uuid7
 
 from rosecache.datafiles import write_atomically
@@ -18,8 +18,7 @@ from rosefs.library.errors import NotFoundError
 _SUFFIX, _BASE = ".toml", ".base"
 
 
-@dataclass(frozen=True, slots=True)
-class KeptText:
+class KeptText(msgspec.Struct, frozen=True):
     """A text that is being edited, by the path of its file."""
 
     path: Path

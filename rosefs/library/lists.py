@@ -11,8 +11,9 @@ import difflib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.database import connect, maybe_invalidate_cache_database
@@ -31,8 +32,7 @@ from rosefs.library.trash import Trashed
 __all__ = ["COLLAGES", "PLAYLISTS", "Kind"]
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(msgspec.Struct, frozen=True):
     """What adding members did: the ids added, in order, and those that were in the collage already."""
 
     added: tuple[str, ...]

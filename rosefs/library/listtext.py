@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.datafiles import Member
@@ -24,8 +25,7 @@ _Occurrence = tuple[str, int]
 """A member: its id, and which of that id it is, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListText:
+class ListText(msgspec.Struct, frozen=True):
     """A list as text.
 
     Attributes:
@@ -45,8 +45,7 @@ class ListText:
         return "".join(f"{line}\n" for line in self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """What an edited text did: how many members were removed, and whether those that stay changed places."""
 
     removed: int

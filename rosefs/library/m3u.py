@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.formatting import format_artists
@@ -23,8 +24,7 @@ _BREAKS = re.compile(r"[\x00-\x1f\x7f]+")
 _MAX_NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(msgspec.Struct, frozen=True):
     """A playlist that was written to a file."""
 
     path: Path

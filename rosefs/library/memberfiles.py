@@ -11,10 +11,10 @@ import itertools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
@@ -26,8 +26,7 @@ _TABLE = re.compile(r"\s*\[\[?\s*(?P<name>[^\]]*?)\s*\]")
 _COMMENT = re.compile(r"\s*#")
 
 
-@dataclass(frozen=True, slots=True)
-class MemberFile:
+class MemberFile(msgspec.Struct, frozen=True):
     """A collage's or playlist's file as it was read."""
 
     path: Path

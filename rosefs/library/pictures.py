@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import mutagen
 from mutagen.flac import FLAC, Picture
 from mutagen.id3 import ID3
@@ -26,8 +26,7 @@ FRONT_COVER = 3
 """The type of picture that ID3v2 and FLAC call the front cover."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Format:
+class _Format(msgspec.Struct, frozen=True):
     name: str
     extensions: tuple[str, ...]
     """The first is what a file without a name gets."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from rosecache.config import Config
 from rosecache.model import Release
@@ -45,8 +47,7 @@ _CONTAINERS: Mapping[str, Container] = {".mp3": "id3", ".m4a": "mp4"}
 _SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """What a release says at a moment.
 
     Attributes:
@@ -82,8 +83,7 @@ class Snapshot:
         return Differing((*lines, "…") if len(found) > _SHOWN else tuple(lines))
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(msgspec.Struct, frozen=True):
     """What an edited text comes to.
 
     Attributes:

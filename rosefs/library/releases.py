@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from rosecache.boundary import expect_no_link
 from rosecache.config import Config
@@ -15,8 +15,7 @@ from rosefs.library.journal import Edit, Journal
 from rosefs.library.trash import Trashed
 
 
-@dataclass(frozen=True, slots=True)
-class NewSet:
+class NewSet(msgspec.Struct, frozen=True):
     """A release that was marked as new or as not new. ``changed``: it was not already."""
 
     new: bool

@@ -10,9 +10,12 @@ import dataclasses
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from rosecache.model import RELEASE_TYPES, ROLES, Artist, ArtistMapping, PartialDate
 from rosecache.tags.fields import clean
@@ -39,8 +42,7 @@ Path = tuple[str, ...]
 """A key with the tables that it is in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One key of the text.
 
     Attributes:
@@ -56,8 +58,7 @@ class Field:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseText:
+class ReleaseText(msgspec.Struct, frozen=True):
     """What a text says: the values of the release by key, and those of each track by its id."""
 
     release: Values

@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from uuid6 import uuid7
 
 from rosecache.config import Config
@@ -31,8 +31,7 @@ _READ = tuple(each.name for each in dataclasses.fields(TagChanges) if each.name 
 """What a plan can have been made of. An identifier may be written at any time, and makes no difference."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrackEdit:
+class TrackEdit(msgspec.Struct, frozen=True):
     """What the tags of one file are to say.
 
     Attributes:
@@ -46,8 +45,7 @@ class TrackEdit:
     changes: TagChanges
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseEdit:
+class ReleaseEdit(msgspec.Struct, frozen=True):
     """What is to change in one release.
 
     Attributes:
@@ -61,8 +59,7 @@ class ReleaseEdit:
     new: bool | None = None
 
 
-@dataclass(slots=True)
-class Retagged:
+class Retagged(msgspec.Struct):
     """What became of a run.
 
     Attributes:
@@ -70,8 +67,8 @@ class Retagged:
         problems: What was not, or not as it should be, and why.
     """
 
-    changed: list[Path] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    changed: list[Path] = msgspec.field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
 
 
 def retag(
@@ -120,8 +117,7 @@ def retag(
     return run.outcome
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(msgspec.Struct):
     """The edits of one run."""
 
     c: Config
@@ -130,9 +126,9 @@ class _Run:
     progress: Progress
     total: int
     done: int = 0
-    touched: list[bytes] = field(default_factory=list)
+    touched: list[bytes] = msgspec.field(default_factory=list)
     """The directories of the releases that were worked on."""
-    outcome: Retagged = field(default_factory=Retagged)
+    outcome: Retagged = msgspec.field(default_factory=Retagged)
 
     def refuse(self, path: Path, reason: str) -> None:
         self.outcome.problems.append(Problem(path, reason))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.datafiles import ReleaseDatafile, datafile_name, write_release_datafile
@@ -28,8 +29,7 @@ from rosefs.library.imports import check_release_name, free_names, temporary_pat
 from rosefs.library.journal import Journal
 
 
-@dataclass(frozen=True, slots=True)
-class Single:
+class Single(msgspec.Struct, frozen=True):
     """A release that was made of a track.
 
     Attributes:
@@ -79,8 +79,7 @@ def create_single(c: Config, journal: Journal, track: Track, *, loose: bool = Fa
     return Single(path if release is None else release.source_path, release)
 
 
-@dataclass(frozen=True, slots=True)
-class _Making:
+class _Making(msgspec.Struct, frozen=True):
     """What a new release is made of."""
 
     c: Config

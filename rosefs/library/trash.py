@@ -15,9 +15,10 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+import msgspec
 
 from rosefs.library.errors import TrashError
 from rosefs.library.files import rename_new
@@ -27,8 +28,7 @@ _MAX_NAME = 255
 _SUFFIX = ".trashinfo"
 
 
-@dataclass(frozen=True, slots=True)
-class Trashed:
+class Trashed(msgspec.Struct, frozen=True):
     """Something in a trash.
 
     Attributes:
@@ -153,8 +153,7 @@ def _move(path: Path, reserved: Trashed) -> bool:
 # Where ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """A trash directory."""
 
     directory: Path

@@ -11,8 +11,9 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import RosecacheError
@@ -39,8 +40,7 @@ from rosefs.library.trash import problem_of
 _UNDO, _REDO = "undo: ", "redo: "
 
 
-@dataclass(frozen=True, slots=True)
-class Undone:
+class Undone(msgspec.Struct, frozen=True):
     """An edit that was taken back.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from rosecache.model import ROLES
 
@@ -47,8 +48,7 @@ ALIASES: dict[str, tuple[Tag, ...]] = {
 """Names that stand for several tags."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """What a value is compared with.
 
     Attributes:
@@ -64,24 +64,21 @@ class Pattern:
     ignore_case: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(msgspec.Struct, frozen=True):
     """Which tracks: those of which any value of any of the tags matches. The tags are in order, each once."""
 
     tags: tuple[Tag, ...]
     pattern: Pattern
 
 
-@dataclass(frozen=True, slots=True)
-class Replace:
+class Replace(msgspec.Struct, frozen=True):
     """The value becomes the text; where there may be several, those that it holds between semicolons."""
 
     text: str
     kind: Literal["replace"] = "replace"
 
 
-@dataclass(frozen=True, slots=True)
-class Sed:
+class Sed(msgspec.Struct, frozen=True):
     """Whatever the regular expression matches in the value is replaced, see :func:`re.sub`."""
 
     regex: str
@@ -89,24 +86,21 @@ class Sed:
     kind: Literal["sed"] = "sed"
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(msgspec.Struct, frozen=True):
     """The value becomes what is between the delimiters in it."""
 
     delimiter: str
     kind: Literal["split"] = "split"
 
 
-@dataclass(frozen=True, slots=True)
-class Add:
+class Add(msgspec.Struct, frozen=True):
     """The tag gets one more value."""
 
     text: str
     kind: Literal["add"] = "add"
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True):
     """The value goes."""
 
     kind: Literal["delete"] = "delete"
@@ -115,8 +109,7 @@ class Delete:
 Behavior = Replace | Sed | Split | Add | Delete
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """What is done, to which values of which tags. ``pattern``: None means every value."""
 
     tags: tuple[Tag, ...]
@@ -124,8 +117,7 @@ class Action:
     behavior: Behavior
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """Actions, in order, on each track that matches and that no ``ignore`` matches."""
 
     matcher: Matcher

@@ -17,7 +17,8 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from rosecache.model import ROLES
 from rosefs.rules.acting import compiled, pieces
@@ -104,8 +105,7 @@ def parse_rule(matcher: str, actions: Iterable[str], ignore: Iterable[str] = ())
     return Rule(parsed, acting, tuple(map(parse_matcher, ignore)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(msgspec.Struct, frozen=True):
     """A text that is being read. Places in it are indices of characters."""
 
     part: Part

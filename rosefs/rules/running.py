@@ -7,8 +7,9 @@ end is what is shown and written. Writing, and all that can go wrong with it, is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import UnreadableAudioError
@@ -31,8 +32,7 @@ NEW: Tag = "new"
 """The one tag that no audio file holds, but the datafile of the release."""
 
 
-@dataclass(frozen=True, slots=True)
-class TagChange:
+class TagChange(msgspec.Struct, frozen=True):
     """What becomes of one tag: its values before and after, in order."""
 
     tag: Tag
@@ -40,8 +40,7 @@ class TagChange:
     new: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TrackChange:
+class TrackChange(msgspec.Struct, frozen=True):
     """What rules change of a track. ``before`` is what its file said when that was planned."""
 
     track: Track
@@ -49,8 +48,7 @@ class TrackChange:
     changes: tuple[TagChange, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What rules would change.
 
     Attributes:
@@ -64,8 +62,7 @@ class Plan:
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of a plan that was carried out: the tracks that were changed, and what went wrong."""
 
     changed: tuple[TrackChange, ...]
@@ -152,8 +149,7 @@ def tag_changes_of(change: TrackChange) -> TagChanges:
     return TagChanges(**wanted)
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(msgspec.Struct):
     """A track whose file was read."""
 
     track: Track
@@ -167,16 +163,15 @@ class _Seen:
         return any(self.now[tag] != self.old[tag] for tag in TAGS if tag not in DERIVED_TAGS)
 
 
-@dataclass(slots=True)
-class _Planning:
+class _Planning(msgspec.Struct):
     """A plan in the making."""
 
     genres: GenreTree
-    seen: dict[str, _Seen] = field(default_factory=dict)
+    seen: dict[str, _Seen] = msgspec.field(default_factory=dict)
     """By the id of the track."""
-    unreadable: set[str] = field(default_factory=set)
-    problems: list[Problem] = field(default_factory=list)
-    new: dict[str, tuple[Release, tuple[str, ...]]] = field(default_factory=dict)
+    unreadable: set[str] = msgspec.field(default_factory=set)
+    problems: list[Problem] = msgspec.field(default_factory=list)
+    new: dict[str, tuple[Release, tuple[str, ...]]] = msgspec.field(default_factory=dict)
     """Releases of which a rule has changed whether they are new, by their ids, and what they are then."""
 
     def read(self, tracks: Iterable[Track], progress: Progress) -> Iterator[_Seen]:

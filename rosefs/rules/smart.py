@@ -7,11 +7,12 @@ whenever it is wanted. Nothing here changes anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import ConfigError
@@ -81,16 +82,14 @@ SORT_KEYS: Mapping[SmartKind, Collection[str]] = {
 """By what each kind can be sorted."""
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+class SortKey(msgspec.Struct, frozen=True):
     """One thing to sort by: one of SORT_KEYS, and whether from the greatest on."""
 
     key: str
     descending: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Smart:
+class Smart(msgspec.Struct, frozen=True):
     """A smart list.
 
     Attributes:

@@ -12,7 +12,8 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+
+import msgspec
 
 from rosecache.config import Config
 from rosefs.rules.smart import Smart
@@ -35,8 +36,7 @@ def _tell_nobody(directory: Key, lost: Collection[str], names: Container[str]) -
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What every directory needs to build its listing."""
 
     c: Config
@@ -45,7 +45,7 @@ class Context:
     versions: Versions
     clock: Callable[[], float]
     """Seconds, from any start."""
-    shared: Shared = field(default_factory=Shared)
+    shared: Shared = msgspec.field(default_factory=Shared)
     smart: Sequence[Smart] = ()
     """What is listed by a matcher."""
     relisted: Relisted = _tell_nobody

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
+import msgspec
 from uuid6 import uuid7
 
 from rosecache.config import Config
@@ -46,8 +46,7 @@ class Operation(Enum):
     RENAME = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One write operation on a name.
 
     Attributes:
@@ -74,8 +73,7 @@ class Request:
         return place_of_name(self.directory, None if self.node is None else self.node.key)
 
 
-@dataclass(frozen=True, slots=True)
-class Edits:
+class Edits(msgspec.Struct, frozen=True):
     """What handlers work with.
 
     Attributes:
@@ -107,10 +105,10 @@ class Edits:
     disks: Disks
     sinks: Sinks
     arrivals: Arrivals
-    emptied: dict[str, set[Key]] = field(default_factory=dict)
-    lists_before: dict[str, tuple[bytes, float]] = field(default_factory=dict)
-    list_locks: dict[str, threading.Lock] = field(default_factory=dict)
-    successions: dict[str, tuple[str, float]] = field(default_factory=dict)
+    emptied: dict[str, set[Key]] = msgspec.field(default_factory=dict)
+    lists_before: dict[str, tuple[bytes, float]] = msgspec.field(default_factory=dict)
+    list_locks: dict[str, threading.Lock] = msgspec.field(default_factory=dict)
+    successions: dict[str, tuple[str, float]] = msgspec.field(default_factory=dict)
 
     def list_lock(self, path: Path) -> threading.Lock:
         """Returns the lock of gestures on the members of a list, by its file."""

@@ -10,8 +10,9 @@ import errno
 import os
 import stat
 import threading
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from rosefs.vfs.disks import Disks
 from rosefs.vfs.errors import AccessDeniedError, BadHandleError, NoEntryError, SourceIOError
@@ -144,8 +145,7 @@ def _failed(path: bytes, error: OSError) -> SourceIOError:
     return SourceIOError(error.errno or errno.EIO, f"{os.fsdecode(path)}: {error.strerror}")
 
 
-@dataclass(frozen=True, slots=True)
-class FileHandle:
+class FileHandle(msgspec.Struct, frozen=True):
     """An open file."""
 
     inode: Inode

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from rosecache.config import Config
 from rosecache.datafiles import datafile_name, read_release_datafile, write_release_datafile

@@ -9,14 +9,15 @@ import os
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from rosefs.settings import ViewKey
 
 ROOT_INODE = 1
 """The inode number of the mount's top directory, as the kernel wants it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appearance:
+class Appearance(msgspec.Struct, frozen=True):
     """How a mount shows the tree, apart from what is in it.
 
     Attributes:
@@ -27,8 +28,8 @@ class Appearance:
     """
 
     view: ViewKey | None = None
-    uid: int = field(default_factory=os.getuid)
-    gid: int = field(default_factory=os.getgid)
+    uid: int = msgspec.field(default_factory=os.getuid)
+    gid: int = msgspec.field(default_factory=os.getgid)
     umask: int = 0o022
 
     def mode(self, *, is_directory: bool, writable: bool) -> int:
@@ -100,16 +101,14 @@ class DirectoryEntry(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFile:
+class OpenFile(msgspec.Struct, frozen=True):
     """An open file. ``keep_cache``: pages that the kernel has of this inode are still good."""
 
     handle: int
     keep_cache: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(msgspec.Struct, frozen=True):
     """What a file system keeps in memory and has done, for tests and benchmarks.
 
     ``evaluations`` counts the name templates that were evaluated since it was made, and ``told`` what the kernel
@@ -123,8 +122,7 @@ class Counters:
     told: int
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True):
     """The attributes that a program sets; None for those that it leaves as they are."""
 
     size: int | None = None

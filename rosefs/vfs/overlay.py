@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from rosefs.vfs.listings import Listing
 from rosefs.vfs.names import RETIRED_SECONDS
@@ -18,8 +19,7 @@ MOMENT = 10.0
 """Seconds for which a name just written works, or one just hidden is away."""
 
 
-@dataclass(slots=True)
-class _Written:
+class _Written(msgspec.Struct):
     node: FileNode
     until: float
 

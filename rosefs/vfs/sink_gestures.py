@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 import rosecache
 from rosecache.datafiles import parse_datafile_name

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 import rosecache
 from rosecache.changes import Changes
@@ -49,8 +51,7 @@ _FEW = 64
 """So many directories are not worth looking through."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(msgspec.Struct, frozen=True):
     """What a change made out of date.
 
     Attributes:

@@ -6,8 +6,10 @@ A new view is a line here, its key in the settings, and its templates in the con
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
+
+import msgspec
+from msgspec.structs import replace
 
 import rosecache
 from rosecache.config import Config
@@ -28,8 +30,7 @@ def _nowhere(_: Release) -> Iterable[str]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """One directory at the top of the mount, and what is below it.
 
     Attributes:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from rosecache.config import Config
 from rosefs.library.journal import Journal
 from rosefs.rules.smart import Smart
@@ -250,7 +252,7 @@ class Writing(Reading):
             request = self._request_of(found, asker, changes)
             draft = found.draft
             if draft is not None and draft.shown() is not None:
-                perform(edits, Operation.SET_ATTRIBUTES, replace(request, changes=None))
+                perform(edits, Operation.SET_ATTRIBUTES, msgspec.structs.replace(request, changes=None))
                 draft.set_attributes(changes)
             else:
                 perform(edits, Operation.SET_ATTRIBUTES, request)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from rosefs.watch.places import EVERYTHING, Place
 
@@ -31,8 +32,7 @@ BURST = 200
 BURST_QUIET, BURST_CAP = 1.0, 60.0
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(msgspec.Struct):
     first: float
     last: float
     due: float
@@ -42,8 +42,7 @@ class _Pending:
     """How often it was looked at since the last event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ripe:
+class Ripe(msgspec.Struct, frozen=True):
     """A place to look at now.
 
     Attributes:

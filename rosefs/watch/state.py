@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from rosecache.update import Problem
 
@@ -11,8 +12,7 @@ Mode = Literal["events", "polling", "off", "waiting"]
 """By events, by looking again and again, not at all, or not now, since the source directory is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchState:
+class WatchState(msgspec.Struct, frozen=True):
     """How the source is followed at present. Times are seconds since the epoch.
 
     Attributes:

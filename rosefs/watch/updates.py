@@ -10,8 +10,9 @@ import fcntl
 import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from rosecache import (
     update_cache,
@@ -28,14 +29,13 @@ from rosefs.watch.gathering import Ripe
 from rosefs.watch.places import EVERYTHING, Place
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """What came of looking at some places."""
 
-    report: Report = field(default_factory=Report)
-    in_writing: list[Ripe] = field(default_factory=list)
+    report: Report = msgspec.field(default_factory=Report)
+    in_writing: list[Ripe] = msgspec.field(default_factory=list)
     """New releases that were left alone."""
-    unfinished: list[Ripe] = field(default_factory=list)
+    unfinished: list[Ripe] = msgspec.field(default_factory=list)
     """What the update left for later, or had a problem with."""
 
 

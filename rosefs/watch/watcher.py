@@ -13,10 +13,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from rosecache.config import Config
 from rosecache.database import is_damage

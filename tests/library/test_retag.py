@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import subprocess
 import sys
@@ -78,7 +77,7 @@ def test_a_run_is_taken_back_as_one_byte_for_byte_and_can_be_done_again(
 def test_a_run_over_more_releases_than_edits_are_kept_is_taken_back_as_a_whole(
     library: Config, journal: Journal
 ) -> None:
-    journal = dataclasses.replace(journal, max_edits=1)
+    journal = msgspec.structs.replace(journal, max_edits=1)
     before = snapshot(library.music_source_dir)
     retag(library, journal, planned(library, TagChanges(releasetitle="Same")))
     assert len(journal.history()) == 3

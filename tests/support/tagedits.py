@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from rosecache.errors import TagWriteError
@@ -87,7 +88,7 @@ def edit(path: Path, changes: TagChanges) -> None:
 def changed(tags: AudioTags, changes: TagChanges) -> AudioTags:
     """Returns what tags say after changes of values that need no cleaning."""
     wanted = {field: value for field in FIELDS if (value := getattr(changes, field)) is not UNCHANGED}
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         tags,
         **{field: getattr(NOTHING, field) if value is None else value for field, value in wanted.items()},
     )

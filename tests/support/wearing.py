@@ -8,8 +8,10 @@ import json
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosefs.settings import VfsSettings
 from rosefs.vfs.filesystem import FileSystem
@@ -29,7 +31,9 @@ class TellingFileSystem(FileSystem):
     def getxattr(self, inode: int, name: bytes) -> bytes:
         if inode == ROOT_INODE and name == _COUNTERS.encode():
             gc.collect()
-            return json.dumps({**asdict(self.counters()), "blocks": sys.getallocatedblocks()}).encode()
+            return json.dumps(
+                {**msgspec.structs.asdict(self.counters()), "blocks": sys.getallocatedblocks()}
+            ).encode()
         return super().getxattr(inode, name)
 
     def setxattr(self, inode: int, name: bytes, value: bytes) -> None:

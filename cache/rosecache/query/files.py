@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from rosecache.config import Config
 from rosecache.database import connect
@@ -15,8 +15,7 @@ WHERE id = :id ORDER BY path
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseFiles:
+class ReleaseFiles(msgspec.Struct, frozen=True):
     """The files of a release beside its tracks.
 
     Attributes:

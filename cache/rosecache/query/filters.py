@@ -10,7 +10,8 @@ import functools
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from rosecache.aliases import load_aliases
 from rosecache.config import Config
@@ -63,8 +64,7 @@ TRACK_CONDITIONS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """Conditions in SQL, all of which must hold, and the values of their variables."""
 
     condition: str

@@ -14,7 +14,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -122,8 +121,7 @@ def unpack(packed: str) -> Pairs:
     return () if packed == "[]" else _pairs.decode(packed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Facets:
+class _Facets(msgspec.Struct, frozen=True):
     """The facets of a release by kind, with the parents of its genres."""
 
     genres: tuple[str, ...]

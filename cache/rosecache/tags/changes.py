@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+import msgspec
+
 from rosecache.composing import compose
 from rosecache.model import RELEASE_TYPES, Artist, ArtistMapping, PartialDate
 from rosecache.tags.artists import format_artist_field, parse_artist_field
@@ -68,8 +70,7 @@ def changes_between(old: AudioTags, new: AudioTags) -> TagChanges:
     return TagChanges(**{field: now for field, (before, now) in values.items() if now != before})
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What one field is to hold."""
 
     field: str
@@ -184,7 +185,7 @@ def _artists_wish(field: str, value: ArtistMapping, _container: Container) -> Wi
 def _with_parents(wish: Wish, parent_genres: ParentGenres) -> Wish:
     parents = ";".join(_distinct(parent_genres(split_genres([wish.text or ""]))))
     text = rf"{wish.text}\\PARENTS:\\{parents}" if parents else wish.text
-    return dataclasses.replace(wish, text=text, has_parents=True)
+    return msgspec.structs.replace(wish, text=text, has_parents=True)
 
 
 def _text(value: str | None) -> str | None:

@@ -7,8 +7,9 @@ suffix is refused, since players would refuse it too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
 from typing import BinaryIO
+
+import msgspec
 
 from rosecache.tags import flac_writing, id3, id3_writing, mp4, mp4_writing, ogg_writing, plain_checks, vorbis
 from rosecache.tags.fields import Texts
@@ -18,8 +19,7 @@ from rosecache.tags.sparing import sparing
 from rosecache.tags.values import RawTags
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """One container with its codec."""
 
     name: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from rosecache.composing import compose
 
@@ -29,8 +30,7 @@ _ROSE = "----:net.sunsetglow.rose:"
 _ITUNES = "----:com.apple.iTunes:"
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """What one field is called. The first name is the one that is written, all are read, in this order."""
 
     id3: tuple[str, ...]

@@ -7,8 +7,9 @@ Specification: RFC 9639.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import BinaryIO
+
+import msgspec
 
 from rosecache.tags.comments import empty_comments, with_texts
 from rosecache.tags.fields import Texts
@@ -20,8 +21,7 @@ _LARGEST = 2**24 - 1
 _HEADER = 4
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(msgspec.Struct, frozen=True):
     """A metadata block: where it starts, with its header, and the size of its content."""
 
     offset: int

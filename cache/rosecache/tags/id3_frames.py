@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 
+import msgspec
 from mutagen.id3 import Frames_2_2
 
 from rosecache.tags.patches import is_blank
@@ -34,8 +34,7 @@ _LATIN1, _UTF16, _UTF8 = 0, 1, 3
 _PEOPLE = ("TIPL", "IPLS")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """A frame of a tag. Positions are in the tag's body after unsynchronisation was undone."""
 
     start: int

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
+
+import msgspec
 
 from rosecache.tags.patches import Patch, PlanError, read_at, size_of
 
@@ -17,8 +18,7 @@ _EXTRA = {b"meta": 4}
 """Bytes between the header and the first child."""
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(msgspec.Struct, frozen=True):
     """One atom. All numbers are in bytes of the file."""
 
     offset: int

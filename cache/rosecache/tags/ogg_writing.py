@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
+
+import msgspec
 
 from rosecache.tags.comments import with_texts
 from rosecache.tags.fields import Texts
@@ -30,8 +31,7 @@ _Edit = Callable[[bytes], _Edited]
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
+class _Page(msgspec.Struct, frozen=True):
     """The header of a page in the file."""
 
     offset: int

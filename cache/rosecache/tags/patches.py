@@ -6,8 +6,9 @@ Container modules plan them, and whoever applies them decides how. Nothing here 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
+
+import msgspec
 
 from rosecache.errors import RosecacheError
 
@@ -22,8 +23,7 @@ class PlanError(RosecacheError):
     """A file is built in a way in which the ids cannot be put into it without harm; the text says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True):
     """``data`` takes the place of the ``length`` bytes at ``offset``, all in bytes of the old file."""
 
     offset: int

@@ -11,9 +11,10 @@ import io
 import os
 import signal
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from rosecache.errors import TagWriteError
 from rosecache.tags.containers import Kind, kind_of
@@ -32,8 +33,7 @@ BEING_WRITTEN = "another program is writing to it"
 _REFUSALS: tuple[type[Exception], ...] = (PlanError, *BROKEN_FILE_ERRORS)
 
 
-@dataclass(frozen=True, slots=True)
-class IdWrite:
+class IdWrite(msgspec.Struct, frozen=True):
     """The ids that a file is to carry."""
 
     path: Path
@@ -46,8 +46,7 @@ class IdWrite:
     """What the file said when it was read, which need not be done again if it is still the same file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What is to be done to the tags of a file, once it is known what they say."""
 
     texts: Texts
@@ -58,8 +57,7 @@ class Request:
     """Whether a user asked for it: then the file gets new times, and everything else in it is compared."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What to change in a file."""
 
     path: Path

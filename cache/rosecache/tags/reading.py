@@ -13,10 +13,10 @@ import stat
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+import msgspec
 from mutagen import MutagenError
 
 from rosecache.errors import UnreadableAudioError
@@ -53,8 +53,7 @@ def read_tags(path: Path) -> AudioTags:
     return tags_of(read_raw(path))
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What an audio file said, and which file that was."""
 
     raw: RawTags

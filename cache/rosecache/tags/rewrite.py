@@ -11,8 +11,9 @@ import errno
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from rosecache.errors import TagWriteError, UnreadableAudioError
 from rosecache.flushing import Flushing, flushed
@@ -36,8 +37,7 @@ _CANNOT_COPY = (errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno
 _CHUNK = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class NewVersion:
+class NewVersion(msgspec.Struct, frozen=True):
     """A new version of an audio file, whole, read back and beside the old one."""
 
     plan: Plan

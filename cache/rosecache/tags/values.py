@@ -9,9 +9,9 @@ import functools
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
 from mutagen import FileType
 
 from rosecache.model import RELEASE_TYPES, ArtistMapping, PartialDate
@@ -45,8 +45,7 @@ _SHORT = 256
 _NOTHING: Mapping[str, tuple[str, ...]] = dict.fromkeys(FIELDS, ())
 
 
-@dataclass(frozen=True, slots=True)
-class RawTags:
+class RawTags(msgspec.Struct, frozen=True):
     """What a container module found: texts by name in capitals, and the length in seconds.
 
     Making one raises TooMuchError if the fields that are shown hold more than the cache takes of one file.
@@ -77,8 +76,7 @@ def length_of(audio: FileType) -> float:
     return float(getattr(audio.info, "length", 0.0) or 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class AudioTags:
+class AudioTags(msgspec.Struct, frozen=True):
     """What the tags of one audio file say. Texts are clean: stripped, without NUL and lone surrogates."""
 
     id: str | None

@@ -10,10 +10,12 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from rosecache.boundary import may_write
 from rosecache.database import connect
@@ -59,8 +61,7 @@ class Verdict(Enum):
     FAILED = auto()
 
 
-@dataclass(slots=True)
-class Assigned:
+class Assigned(msgspec.Struct):
     """The ids that a release and its tracks have from now on, and what was written for that."""
 
     verdict: Verdict = Verdict.READY
@@ -69,17 +70,17 @@ class Assigned:
     """Nothing on the disk or in the cache has the release's id yet."""
     added_at: str = ""
     new: bool = True
-    tracks: dict[bytes, str] = field(default_factory=dict)
+    tracks: dict[bytes, str] = msgspec.field(default_factory=dict)
     """Track ids by path below the release directory."""
-    pending: set[bytes] = field(default_factory=set)
+    pending: set[bytes] = msgspec.field(default_factory=set)
     """Files that get no id yet, since they may still be being written."""
-    written: set[bytes] = field(default_factory=set)
+    written: set[bytes] = msgspec.field(default_factory=set)
     """Audio files whose tags were written."""
-    datafiles: set[bytes] = field(default_factory=set)
+    datafiles: set[bytes] = msgspec.field(default_factory=set)
     """Names of datafiles that were written or renamed."""
     complete: bool = True
     """False if the next update has to look again, whatever the stamp says."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
 
     @property
     def datafile_name(self) -> str:

@@ -11,9 +11,10 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import LockTimeoutError
@@ -29,8 +30,7 @@ _MOST_SECONDS = 0.25
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct, frozen=True):
     """A release that is held back, with its locks: one to be stored, or one that waits for the disk before."""
 
     directory: bytes

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import UnreadableAudioError
@@ -21,19 +22,18 @@ _MOST_READINGS = 8 * 2**20
 """Characters of tags that are kept for who writes. Of Ogg files, pictures are among them; others are read again."""
 
 
-@dataclass(slots=True)
-class Content:
+class Content(msgspec.Struct):
     """What the audio files of a release say, by path below the release directory, in order of path."""
 
-    kept: dict[bytes, TrackRow] = field(default_factory=dict)
+    kept: dict[bytes, TrackRow] = msgspec.field(default_factory=dict)
     """Unchanged since the cache stored them, or unreadable just now: what the cache holds of them."""
-    read: dict[bytes, AudioTags] = field(default_factory=dict)
+    read: dict[bytes, AudioTags] = msgspec.field(default_factory=dict)
     """New or changed files."""
-    readings: dict[bytes, Reading] = field(default_factory=dict)
+    readings: dict[bytes, Reading] = msgspec.field(default_factory=dict)
     """The same, as they were read, for who has to write to them; not all of them, where they are large."""
-    broken: dict[bytes, str] = field(default_factory=dict)
+    broken: dict[bytes, str] = msgspec.field(default_factory=dict)
     """Files that are no readable audio, and why."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
     complete: bool = True
     """False if the disk failed on a file, which the next update has to try again."""
     shown_size: int = 0
@@ -55,8 +55,7 @@ class Content:
         return known.tags
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One release as it was found and read, for deciding its ids."""
 
     c: Config

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from uuid import UUID, uuid5
 
+import msgspec
 from uuid6 import uuid7
 
 from rosecache.config import Config
@@ -72,8 +72,7 @@ def is_copy(c: Config, connection: sqlite3.Connection, directory: bytes, release
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """An audio file and the track id that it claims by its tags, the datafile or the cache."""
 
     path: bytes

@@ -6,7 +6,8 @@ import logging
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import ConfigError, LockTimeoutError
@@ -16,8 +17,7 @@ from rosecache.update.release import Outcome
 from rosecache.update.report import problem, reason_of
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """What is the same for all jobs of an update."""
 
     c: Config

@@ -11,9 +11,10 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from rosecache.changes import prune_changes
 from rosecache.config import Config
@@ -167,14 +168,13 @@ def _update_releases(
     return report
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(msgspec.Struct):
     """The directories to look at, in the order of their groups."""
 
-    first: list[bytes] = field(default_factory=list)
-    later: list[bytes] = field(default_factory=list)
+    first: list[bytes] = msgspec.field(default_factory=list)
+    later: list[bytes] = msgspec.field(default_factory=list)
     """Copies, as far as datafiles tell: whoever has the older one keeps the id."""
-    gone: list[bytes] = field(default_factory=list)
+    gone: list[bytes] = msgspec.field(default_factory=list)
 
 
 def _find_all(c: Config, force: bool, report: Report) -> _Found:

@@ -13,9 +13,10 @@ import sqlite3
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from rosecache.boundary import may_write
 from rosecache.config import Config
@@ -35,8 +36,7 @@ from rosecache.update.walk import FoundFile, change_time, make_stamp
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """What tells collages from playlists: their directory, their tables, their members."""
 
     name: str
@@ -88,8 +88,7 @@ _ATTEMPTS = 3
 """How often a list is read again because it changed meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True):
     """A list's files on the disk."""
 
     toml: FoundFile

@@ -9,9 +9,10 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+
+import msgspec
 
 from rosecache.aliases import load_aliases
 from rosecache.config import Config
@@ -26,8 +27,7 @@ from rosecache.update.rows import Credits, ReleaseRow, TrackRow, mapping_of
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """The names of a release and its tracks, packed as the tables hold them.
 
     Attributes:

@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from rosecache.boundary import may_write
 from rosecache.config import Config
@@ -48,8 +49,7 @@ Clock = Callable[[], float]
 """Gives the time in seconds since the epoch."""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """What came of one release."""
 
     changed: bool = False
@@ -57,13 +57,12 @@ class Outcome:
     skipped: bool = False
     deferred: bool = False
     """Holds files that claim to belong to another release: to be done again when all others are stored."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
     size: int = 0
     """Characters of its tags that are kept until it is stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """What is to be stored of a release that was looked at."""
 
     outcome: Outcome

@@ -11,8 +11,10 @@ import functools
 import os
 from collections.abc import Container, Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from rosecache.config import Config
 from rosecache.errors import LockTimeoutError, TemplateError
@@ -28,13 +30,12 @@ from rosecache.update.rows import ReleaseRow, TrackRow, mapping_of
 from rosecache.update.walk import FoundFile, Listing, release_stamp, reserved_names
 
 
-@dataclass(slots=True)
-class Renamed:
+class Renamed(msgspec.Struct):
     """A release after its files were renamed."""
 
     row: ReleaseRow
     moved: bool = False
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
 
     def with_times(self, c: Config, listing: Listing, *, complete: bool) -> ReleaseRow:
         """Returns the row with the times that the files have now, since a rename changes an inode's.

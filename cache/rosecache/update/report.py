@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 Progress = Callable[[int, int], None]
 """Called with how many releases are done, and how many there are to do."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, order=True):
     """One file or directory that could not be used, and why. The rest of the library was."""
 
     path: Path
@@ -22,8 +22,7 @@ class Problem:
         return f"{self.path}: {self.reason}"
 
 
-@dataclass(slots=True)
-class Report:
+class Report(msgspec.Struct):
     """The sum of an update. Releases, collages and playlists count alike."""
 
     seen: int = 0
@@ -34,7 +33,7 @@ class Report:
     """Gone from the disk, and now from the cache."""
     skipped: int = 0
     """Left for a later update, since somebody is still writing them."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
 
     def add(self, other: Report) -> None:
         """Adds the counts and problems of another report."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from typing import Any
+
+import msgspec
+from msgspec.structs import fields
 
 from rosecache.model import ROLES, Artist, ArtistMapping, PartialDate
 from rosecache.tags import AudioTags
@@ -21,8 +23,7 @@ Credits = tuple[tuple[str, str], ...]
 """Artists as (role, name), in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
+class FileRow(msgspec.Struct, frozen=True):
     """A file that is no track. ``kind``: cover, datafile, extra or broken."""
 
     path: bytes
@@ -33,8 +34,7 @@ class FileRow:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TrackRow:
+class TrackRow(msgspec.Struct, frozen=True):
     """A readable audio file, and what its tags say of the track."""
 
     id: str
@@ -62,8 +62,7 @@ class TrackRow:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseTags:
+class ReleaseTags(msgspec.Struct, frozen=True):
     """What the tags of a release's first audio file say of the release."""
 
     title: str
@@ -78,8 +77,7 @@ class ReleaseTags:
     """Values by kind, every one of FACETS."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRow:
+class ReleaseRow(msgspec.Struct, frozen=True):
     """All of one release: its tags, its datafile, its tracks and its other files."""
 
     id: str

@@ -8,15 +8,16 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from rosecache.naming import UNNAMED, hash_name, split_names
 from rosecache.update.naming import Names
 from rosecache.update.rows import FACETS, Credits, ReleaseRow, TrackRow, rows_among
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(msgspec.Struct, frozen=True):
     """A release row that the new one replaces."""
 
     key: int
@@ -273,8 +274,7 @@ def _credit_rows(key: int, credits: Credits, artists: Mapping[str, int]) -> list
     return [(key, position, role, artists[name]) for position, (role, name) in enumerate(credits, start=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Interning:
+class _Interning(msgspec.Struct, frozen=True):
     """How values that have a row each are found, many at once, and how one is added."""
 
     find: str

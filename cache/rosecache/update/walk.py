@@ -12,8 +12,9 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from rosecache.config import Config
 from rosecache.temporary import IN_PROGRESS_PREFIX, TEMPORARY_PREFIX
@@ -59,8 +60,7 @@ def change_time(status: os.stat_result) -> int:
     return time_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """All files of one release directory, sorted by path."""
 
     files: tuple[FoundFile, ...]

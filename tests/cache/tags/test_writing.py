@@ -260,7 +260,9 @@ def test_changes_between_tags_are_what_differs() -> None:
     (name,) = artists("A")
     with_alias = ArtistMapping(main=(name, type(name)("B", alias=True)))
     old, new = (
-        type(FULL)(**{field: getattr(FULL, field) for field in FULL.__slots__} | {"releaseartists": mapping})
+        type(FULL)(
+            **{field: getattr(FULL, field) for field in FULL.__struct_fields__} | {"releaseartists": mapping}
+        )
         for mapping in (ArtistMapping(main=(name,)), with_alias)
     )
     assert changes_between(old, new) == TagChanges()

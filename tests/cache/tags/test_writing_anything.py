@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import unicodedata
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,7 +75,7 @@ def test_any_text_is_read_back_without_blanks_at_the_ends_or_refused(
         path = VARIANTS[kind](Path(directory))
         before = path.read_bytes()
         values: dict[str, Any] = {field: text}
-        changes = changes_between(NOTHING, dataclasses.replace(NOTHING, **values))
+        changes = changes_between(NOTHING, msgspec.structs.replace(NOTHING, **values))
         try:
             write_tags(path, changes)
         except TagWriteError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from mutagen.id3 import ID3, TIPL, Encoding
 
 from rosecache.model import ArtistMapping, PartialDate

@@ -8,12 +8,12 @@ import sqlite3
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from rosecache.changes import changes_since, current_position
 from rosecache.config import Config
