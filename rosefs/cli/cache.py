@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from rosecache.update import Report
-from rosefs.cli.editing import recover_edits
 from rosefs.cli.lazy import LazyGroup
 from rosefs.cli.output import clean, write_json
+from rosefs.cli.recovering import recover_edits
 from rosefs.cli.settings_check import refuse_bad_templates
 from rosefs.cli.state import State, pass_state
 from rosefs.cli.updating import update

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,14 +15,10 @@ from rosefs.cli.browse import cached_config, find_one
 from rosefs.cli.errors import EXPECTED, text_of
 from rosefs.cli.kinds import KINDS
 from rosefs.cli.output import clean, write_json
+from rosefs.cli.recovering import recover_edits
 from rosefs.cli.state import State
 from rosefs.library.files import Progress
-from rosefs.library.holds import recover_holds
 from rosefs.library.journal import Journal
-from rosefs.library.scratch import remove_scratch
-from rosefs.library.undo import Undone, recover
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,21 +44,6 @@ def open_library(state: State, *, recovering: bool = True) -> tuple[Config, Jour
     if recovering:
         recover_edits(c, journal)
     return c, journal
-
-
-def recover_edits(c: Config, journal: Journal) -> None:
-    """Takes back the edits whose programs were killed, and says so. Those that cannot be are left to the user.
-
-    Puts back, too, what was lost by moving it into a collage or a playlist, if the mount has not done so; and removes
-    what a mount that was killed had been given to copy.
-    """
-    for outcome in recover(c, journal):
-        if isinstance(outcome, Undone):
-            log.info("%r was cut off; what it had done is taken back", outcome.entry.title)
-        else:
-            log.debug("not taken back: %s", outcome)  # rosefs history has it, and rosefs undo says so
-    recover_holds(c)
-    remove_scratch(c.cache_dir)
 
 
 def find_release(c: Config, text: str) -> Release:

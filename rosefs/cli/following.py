@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rosefs.cli.plans import Plan
 from rosefs.cli.running import Running
 from rosefs.fuse.translation import Companion
-from rosefs.watch.hooks import Hook, run_hooks
-from rosefs.watch.state import WatchState
-from rosefs.watch.watcher import Watcher
+
+if TYPE_CHECKING:
+    from rosefs.watch.state import WatchState
 
 
 def companions_of(plan: Plan, teller: Running) -> list[Companion]:
@@ -20,15 +22,22 @@ def companions_of(plan: Plan, teller: Running) -> list[Companion]:
     settings = plan.settings
     companions: list[Companion] = []
     if plan.watches and settings.watch.mode != "off":
-        watcher = Watcher(settings.cache, settings.watch, on_state=lambda state: tell_state(teller, state))
-        companions.append(watcher.run)
+
+        async def watch() -> None:
+            from rosefs.watch.watcher import Watcher  # when it is mounted, and nobody waits for that any more
+
+            await Watcher(
+                settings.cache, settings.watch, on_state=lambda state: tell_state(teller, state)
+            ).run()
+
+        companions.append(watch)
     if settings.hooks:
-        hooks = [
-            Hook(hook, source=settings.cache.music_source_dir, mountpoint=plan.mountpoint)
-            for hook in settings.hooks
-        ]
 
         async def run() -> None:
+            from rosefs.watch.hooks import Hook, run_hooks
+
+            source = settings.cache.music_source_dir
+            hooks = [Hook(hook, source=source, mountpoint=plan.mountpoint) for hook in settings.hooks]
             await run_hooks(settings.cache, hooks)
 
         companions.append(run)

@@ -20,10 +20,10 @@ from rosecache.database import database_path
 from rosecache.errors import RosecacheError
 from rosecache.in_force import in_force, take_up
 from rosecache.update.refill import fill_names
-from rosefs.cli.editing import recover_edits
 from rosefs.cli.following import companions_of
 from rosefs.cli.output import one_line
 from rosefs.cli.plans import Plan, Request, fixed_differences
+from rosefs.cli.recovering import recover_edits
 from rosefs.cli.running import Told, claimed, running
 from rosefs.cli.service import ServiceManager
 from rosefs.cli.settings_check import refuse_bad_templates

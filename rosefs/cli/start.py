@@ -10,8 +10,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
 
 _ALLOCATOR = "PYTHONMALLOC"
 _STARTED = "_ROSEFS_STARTED_AS"
@@ -45,7 +43,7 @@ def main_of_helper() -> None:
     run()
 
 
-def is_called_by_mount(arguments: Sequence[str]) -> bool:
+def is_called_by_mount(arguments: list[str]) -> bool:
     """Tells whether the arguments of ``rosefs`` are in the form of mount(8): no command has a slash in its name."""
     return bool(arguments) and "/" in arguments[0] and not arguments[0].startswith("-")
 
@@ -60,8 +58,10 @@ def _choose_allocator(*, may_mount: bool) -> None:
     is_chosen = _ALLOCATOR in os.environ or sys.flags.dev_mode or sys.flags.ignore_environment
     if may_mount and not is_chosen and _GIVES_BACK and sys.executable:
         environment = {**os.environ, _ALLOCATOR: "malloc", _STARTED: _called()}
-        with suppress(OSError):  # then it has the allocator that it has
+        try:  # noqa: SIM105 - contextlib would be another fifth of this start
             os.execve(sys.executable, sys.orig_argv, environment)
+        except OSError:
+            pass  # then it has the allocator that it has
 
 
 def _called() -> str:
@@ -74,5 +74,8 @@ def _called() -> str:
 
 
 def _be_called(name: str) -> None:
-    with suppress(OSError), open("/proc/self/comm", "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(name)
+    try:
+        with open("/proc/self/comm", "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(name)
+    except OSError:
+        pass  # it is called what it is called

@@ -24,10 +24,10 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
-from uuid6 import uuid7
 
 from rosecache.errors import LockTimeoutError, RosecacheError
 from rosecache.locks import wait_until
+from rosecache.newid import new_id
 from rosecache.temporary import claim, make_private_directory
 from rosefs.library.errors import JournalError, NotFoundError
 from rosefs.library.making import OLD_SUFFIX, SUFFIX, remove_entry
@@ -223,7 +223,7 @@ class Journal(msgspec.Struct, frozen=True):
 
     def _new_id(self) -> str:
         """Returns an id that is greater than all there are, also when the clock was put back since."""
-        identifier = uuid7()
+        identifier = UUID(new_id())
         try:
             last = max(self._ids(), default="")
         except OSError as error:

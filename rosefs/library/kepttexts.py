@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from uuid6 import uuid7
 
 from rosecache.datafiles import write_atomically
+from rosecache.newid import new_id
 from rosecache.temporary import make_private_directory
 from rosefs.library.errors import NotFoundError
 
@@ -28,7 +28,7 @@ class KeptText(msgspec.Struct, frozen=True):
         """Makes a file of a text that nothing was changed in yet. Raises OSError."""
         directory = state_dir / "texts"
         make_private_directory(directory)
-        kept = cls(directory / f"{release_id}.{uuid7().hex[-12:]}{_SUFFIX}")
+        kept = cls(directory / f"{release_id}.{new_id()[-12:]}{_SUFFIX}")
         try:
             kept.write_base(text)
             kept.write(text)

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array
 
 from rosecache.datafiles import ListKey, Member, read_members, read_text
 from rosecache.errors import InvalidDatafileError
@@ -137,6 +134,8 @@ def _with_comments(lines: Sequence[str], number: int) -> int:
 
 
 def _block(key: ListKey, member: Member, newline: str) -> str:
+    import tomlkit  # slow to import, and mounts of which nobody changes a list do without
+
     lines = [f"[[{key}]]"]
     lines += [f"{name} = {tomlkit.item(value).as_string()}" for name, value in _entry(member).items()]
     return newline.join(lines) + newline
@@ -147,6 +146,10 @@ def _block(key: ListKey, member: Member, newline: str) -> str:
 
 def _reorder_document(text: str, key: ListKey, order: Sequence[int | Member]) -> str | None:
     """Returns the text with its members in that order, or None. Comments between them may end up elsewhere."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import Array
+
     try:
         document = tomlkit.parse(text)
         old: Any = document.get(key, ())

@@ -13,9 +13,6 @@ from typing import Any
 
 import msgspec
 import mutagen
-from mutagen.flac import FLAC, Picture
-from mutagen.id3 import ID3
-from mutagen.mp4 import MP4Tags
 
 from rosecache.errors import UnreadableAudioError
 
@@ -81,6 +78,10 @@ def embedded_picture(path: Path) -> bytes | None:
 
 def _pictures(audio: Any) -> Iterator[tuple[int, bytes]]:
     """Yields the type and the bytes of each picture in an audio file."""
+    from mutagen.flac import FLAC  # slow to import, like the others
+    from mutagen.id3 import ID3
+    from mutagen.mp4 import MP4Tags
+
     tags = audio.tags if audio is not None else None
     if isinstance(audio, FLAC):
         yield from ((picture.type, picture.data) for picture in audio.pictures)
@@ -94,6 +95,8 @@ def _pictures(audio: Any) -> Iterator[tuple[int, bytes]]:
 
 def _vorbis_pictures(blocks: Sequence[str], bare: Sequence[str]) -> Iterator[tuple[int, bytes]]:
     """Yields the pictures of Vorbis comments: FLAC's structure in base64, and the old way, images in base64."""
+    from mutagen.flac import Picture
+
     for text in blocks:
         try:
             picture = Picture(base64.b64decode(text, validate=True))

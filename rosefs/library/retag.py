@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-from uuid6 import uuid7
 
 from rosecache.config import Config
 from rosecache.errors import FileProblemError, LockTimeoutError, RosecacheError
 from rosecache.genres import load_genre_tree
 from rosecache.model import Release
+from rosecache.newid import new_id
 from rosecache.query.releases import release_logtext
 from rosecache.tags import AudioTags, NewVersion, TagChanges, recover, tagged_version
 from rosecache.update import Problem
@@ -94,7 +94,7 @@ def retag(
         What was changed, and what was not. A release is changed if its datafile is.
     """
     total = sum(len(each.tracks) for each in edits)
-    run = _Run(c, journal, str(uuid7()) if group is None else group, progress, total)
+    run = _Run(c, journal, new_id() if group is None else group, progress, total)
     try:
         for number, each in enumerate(edits):
             try:

@@ -17,11 +17,11 @@ from rosecache.datafiles import ReleaseDatafile, datafile_name, write_release_da
 from rosecache.formatting import format_artists
 from rosecache.model import Release, Track
 from rosecache.names import safe_name
+from rosecache.newid import new_id
 from rosecache.query.releases import get_release
 from rosecache.query.tracks import track_logtext
 from rosecache.tags import TagChanges, read_tags, write_tags
 from rosecache.tags.journal import flush_directory
-from rosecache.update.identity import new_id
 from rosecache.update.track_ids import table_key
 from rosefs.library.editing import Touched, editing, holding, release_directory
 from rosefs.library.files import copy_file

@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from pathlib import Path
 
-from uuid6 import uuid7
-
+from rosecache.newid import new_id
 from rosefs.library.arrivals import Arriving
 from rosefs.vfs.errors import ExistsError, NoEntryError, SourceIOError
 from rosefs.vfs.model import Appearance, Attributes
@@ -152,7 +151,7 @@ class Arrival:
         self.has_trashed = False
         self.lock = threading.Condition(threading.RLock())
         self.state = State.OPEN
-        self.token = str(uuid7())
+        self.token = new_id()
         self._serials = itertools.count()
         self.entries: dict[Key, Entry] = {}
         self.root = Folder(self._new_key(), None, "")

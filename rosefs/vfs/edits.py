@@ -12,9 +12,9 @@ from enum import Enum, auto
 from pathlib import Path
 
 import msgspec
-from uuid6 import uuid7
 
 from rosecache.config import Config
+from rosecache.newid import new_id
 from rosefs.library.journal import Journal
 from rosefs.vfs.arrivals import Arrivals
 from rosefs.vfs.disks import Disks
@@ -119,7 +119,7 @@ class Edits(msgspec.Struct, frozen=True):
         now = self.clock()
         group, until = self.successions.get(what, ("", 0.0))
         if now >= until:
-            group = str(uuid7())
+            group = new_id()
         self.successions[what] = (group, now + _SUCCESSION_SECONDS)
         return group
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,8 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 import rosefs
+from rosecache import Config, update_cache
 from rosefs.cli.main import COMMANDS, cli
 from tests.cli.conftest import Cli
+from tests.support.audio import make_release
+from tests.support.commands import Rosefs
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = {
@@ -75,6 +79,33 @@ def test_listing_imports_neither_fuse_nor_what_reads_tags_and_renders_names(rose
 def test_the_status_is_shown_without_what_updates_and_mounts_need(rosefs: Cli) -> None:
     imported = imported_by("-c", rosefs.config, "status")
     assert imported.isdisjoint({"trio", "watchfiles", "mutagen", "jinja2", "rich", "pyfuse3", "llfuse"})
+
+
+def test_a_mount_answers_before_it_imports_what_reads_tags_renders_names_and_edits(
+    c: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_release(c.music_source_dir, "R")
+    update_cache(c)
+    rosefs = Rosefs.set_up(c, tmp_path / "config.toml")
+    with rosefs.config_path.open("a") as file:
+        file.write('[watch]\nmode = "off"\n')
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # every import is a line in the log
+    with rosefs.mount(tmp_path / "mnt", "pyfuse3", watch=True) as mounted:
+        assert "Releases" in os.listdir(mounted.path)
+    imported = {line.rpartition("|")[2].strip() for line in mounted.log_path.read_text().splitlines()}
+    assert "rosefs.vfs.filesystem" in imported
+    assert imported.isdisjoint(
+        {
+            "watchfiles",
+            "mutagen.id3",
+            "jinja2",
+            "rich",
+            "tomlkit",
+            "uuid6",
+            "rosefs.cli.browse",
+            "rosefs.watch",
+        }
+    )
 
 
 def test_help_lists_every_command() -> None:

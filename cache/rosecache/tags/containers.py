@@ -57,29 +57,10 @@ BY_SUFFIX: Mapping[str, tuple[Kind, ...]] = {
     ".opus": (OGG_OPUS,),
     ".flac": (FLAC,),
 }
-"""What a file of each suffix, in lower case, may hold."""
-
-AUDIO_EXTENSIONS = frozenset(BY_SUFFIX)
-"""Suffixes of audio files: lower case, with the dot."""
-
-_AUDIO_EXTENSIONS_BYTES = frozenset(suffix.encode("ascii") for suffix in AUDIO_EXTENSIONS)
+"""What a file of each suffix of ``suffixes``, in lower case, may hold."""
 
 _HEAD_SIZE = 4096
 _OGG_MAGIC = ((b"\x01vorbis", OGG_VORBIS), (b"OpusHead", OGG_OPUS), (b"\x7fFLAC", OGG_FLAC))
-
-
-def is_audio(name: str | bytes) -> bool:
-    """Says whether a file name has the extension of an audio file, in any case."""
-    if isinstance(name, str):
-        return suffix_of(name).lower() in AUDIO_EXTENSIONS
-    dot = name.rfind(b".")
-    return dot > 0 and name[dot:].lower() in _AUDIO_EXTENSIONS_BYTES
-
-
-def suffix_of(name: str) -> str:
-    """Returns the suffix of a file name by which it is an audio file: that of ``....opus``, too."""
-    dot = name.rfind(".")
-    return name[dot:] if dot > 0 else ""
 
 
 def kind_of(suffix: str, file: BinaryIO) -> Kind:

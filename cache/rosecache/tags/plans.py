@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from rosecache.errors import TagWriteError
-from rosecache.tags.containers import Kind, kind_of
 from rosecache.tags.fields import FIELDS, Container, Texts
 from rosecache.tags.patches import Patch, PlanError, is_in_place, read_at, without_sameness
 from rosecache.tags.reading import BROKEN_FILE_ERRORS, Reading, identity_of
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from _typeshed import WriteableBuffer
+
+    from rosecache.tags.containers import Kind
 
 BEING_WRITTEN = "another program is writing to it"
 
@@ -206,6 +207,8 @@ def _planned(
     request_for: Callable[[RawTags], Request],
     reading: Reading | None,
 ) -> Plan:
+    from rosecache.tags.containers import kind_of  # as for reading
+
     kind = kind_of(path.suffix, file)
     is_known = reading is not None and reading.identity == identity_of(status)
     raw = reading.raw if reading is not None and is_known else kind.read(file)

@@ -14,14 +14,17 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import msgspec
 from mutagen import MutagenError
 
 from rosecache.errors import UnreadableAudioError
-from rosecache.tags.containers import Kind, kind_of, suffix_of
+from rosecache.tags.suffixes import suffix_of
 from rosecache.tags.values import AudioTags, RawTags, ids_of, tags_of
+
+if TYPE_CHECKING:
+    from rosecache.tags.containers import Kind
 
 BROKEN_FILE_ERRORS: tuple[type[Exception], ...] = (
     MutagenError,  # what mutagen means to raise
@@ -92,6 +95,8 @@ def read_raw(path: Path) -> RawTags:
 
 def read_with(path: Path, read: Callable[[Kind, BinaryIO], T]) -> T:
     """Opens an audio file and has it read. Raises what :func:`read_tags` does, and what ``read`` means to."""
+    from rosecache.tags.containers import kind_of  # slow to import, and most updates read no file
+
     with _open(path) as file:
         try:
             return read(kind_of(suffix_of(os.path.basename(path)), file), file)

@@ -28,6 +28,7 @@ from rosecache.datafiles import (
 )
 from rosecache.errors import InvalidDatafileError, TagWriteError
 from rosecache.flushing import Flushing, flushed
+from rosecache.newid import new_id
 from rosecache.tags import IdWrite, writing_ids
 from rosecache.update.content import Request, is_unchanged
 from rosecache.update.identity import (
@@ -37,7 +38,6 @@ from rosecache.update.identity import (
     ids_held_elsewhere,
     is_copy,
     is_known,
-    new_id,
 )
 from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.track_ids import kept_ids, table_of, without_carried

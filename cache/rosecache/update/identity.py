@@ -14,7 +14,6 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 import msgspec
-from uuid6 import uuid7
 
 from rosecache.config import Config
 from rosecache.datafiles import datafile_name
@@ -26,11 +25,6 @@ from rosecache.update.walk import list_files
 
 _UNWRITTEN = UUID("0b9ad3a6-6e0b-5e0c-9d7e-51f5a2f4a8c3")
 """Namespace of the ids that are derived from paths, where none can be written to the disk."""
-
-
-def new_id() -> str:
-    """Returns a new time-ordered UUID."""
-    return str(uuid7())
 
 
 def derived_release_id(directory: bytes, is_taken: Callable[[str], bool]) -> str:

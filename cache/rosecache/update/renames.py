@@ -23,7 +23,7 @@ from rosecache.genres import load_genre_tree
 from rosecache.locks import lock
 from rosecache.model import PartialDate, Release, Track
 from rosecache.names import distinct_name, distinct_names, safe_name
-from rosecache.tags.containers import suffix_of
+from rosecache.tags.suffixes import suffix_of
 from rosecache.templates import NameTemplate
 from rosecache.update.report import Problem, problem, reason_of
 from rosecache.update.rows import ReleaseRow, TrackRow, mapping_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rosecache.errors import TagWriteError
-from rosecache.tags import IdWrite, plans, read_file, write_ids
+from rosecache.tags import IdWrite, containers, plans, read_file, write_ids
 from rosecache.tags.containers import Kind, kind_of
 from rosecache.tags.patches import Patch, read_at
 from rosecache.tags.plain_checks import Check
@@ -71,7 +71,7 @@ def test_most_files_are_read_once(kind: str, seen: Seen, tmp_path: Path) -> None
     path = make(kind, tmp_path)
     reading = read_file(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plans, "kind_of", _unread)
+        patch.setattr(containers, "kind_of", _unread)
         assert write_ids(tmp_path, [IdWrite(path, TRACK, RELEASE, reading)]) == []
     assert (seen.told, seen.readings) == ([True], 0)
     assert read_file(path).raw.values.items() > reading.raw.values.items()

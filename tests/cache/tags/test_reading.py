@@ -12,6 +12,7 @@ from mutagen.mp4 import MP4, MP4FreeForm
 
 from rosecache.model import ArtistMapping, PartialDate
 from rosecache.tags import AUDIO_EXTENSIONS, AudioTags, is_audio, read_ids, read_tags
+from rosecache.tags.containers import BY_SUFFIX
 from rosecache.tags.fields import clean
 from tests.support.audio import FIXTURES, FORMATS, make_track, open_vorbis, set_tags
 from tests.support.variants import VARIANTS, id3_frame, id3_tag, with_id3
@@ -341,6 +342,10 @@ def test_reading_writes_nothing(format: str, tmp_path: Path) -> None:
     read_tags(path)
     assert path.read_bytes() == before
     assert path.stat().st_ctime_ns == status.st_ctime_ns
+
+
+def test_every_suffix_of_audio_files_has_containers_that_may_be_in_there() -> None:
+    assert BY_SUFFIX.keys() == AUDIO_EXTENSIONS
 
 
 @pytest.mark.parametrize("name", ["a.mp3", "a.M4A", "a.b.OgG", "ä.opus", "a.flac", ".hidden.flac"])
