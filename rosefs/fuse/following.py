@@ -9,8 +9,8 @@ import trio
 from rosefs.fuse.operations import Operations
 
 INTERVAL = 0.25
-"""Seconds between two looks. One that finds nothing new asks the database for a number: in a process that sleeps in
-between, and so finds its memory in no cache of the processor, 0.2 ms of work."""
+"""Seconds between two looks. Most find nothing new, and ask the file system for that, and not the database: 0.2 ms of
+work in a process that sleeps in between, and so finds its memory in no cache of the processor."""
 
 
 async def follow(tree: Operations) -> None:

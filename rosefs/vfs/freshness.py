@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterable
 
 from rosecache.changes import Changes, changes_since, current_position
 from rosecache.config import Config
-from rosecache.database import connect
+from rosecache.database import connect, log_stamp
 from rosecache.errors import RosecacheError
 
 log = logging.getLogger(__name__)
 
 INTERVAL = 0.05
 """Seconds between two looks at the feed."""
+
+UNASKED_SECONDS = 0.7
+"""For how long the log of the database is believed when it says that nobody has written."""
 
 
 class Versions:
@@ -85,6 +88,7 @@ class Freshness:
         self._position = current_position(c)
         self._has_news = False
         self._looked_at = clock()
+        self._stamp: tuple[int, ...] | None = None
         self._is_failing = False
 
     def is_due(self) -> bool:
@@ -111,7 +115,14 @@ class Freshness:
             self.look()
 
     def follow(self) -> None:
-        """Looks, for whoever does nothing else: what goes wrong is logged once, until it works again."""
+        """Looks, for whoever does nothing else: what goes wrong is logged once, until it works again.
+
+        The database itself is asked if its log has changed, and otherwise now and then.
+        """
+        stamp = log_stamp(self._c)
+        if stamp is not None and stamp == self._stamp and self._clock() - self._looked_at < UNASKED_SECONDS:
+            return
+        self._stamp = None  # unless the look is a success
         try:
             self.look()
         except (RosecacheError, sqlite3.Error, OSError) as error:
@@ -119,6 +130,7 @@ class Freshness:
                 log.warning("the mount does not see changes of the cache: %s", error)
             self._is_failing = True
         else:
+            self._stamp = stamp
             self._is_failing = False
 
     def look(self) -> None:

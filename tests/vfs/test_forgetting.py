@@ -14,8 +14,9 @@ import pytest
 
 import rosecache
 from rosecache.config import Config
-from rosecache.database import connect
+from rosecache.database import connect, log_stamp
 from rosefs.settings import VfsSettings
+from rosefs.vfs import freshness
 from rosefs.vfs.errors import AbsentError
 from rosefs.vfs.nodes import Key
 from rosefs.vfs.overlay import MOMENT
@@ -85,16 +86,50 @@ def watched(library: Config) -> Iterator[Watched]:
     watched.fs.close()
 
 
-def test_without_a_change_nothing_is_told_and_nothing_asked_but_the_version(watched: Watched) -> None:
+def test_without_a_change_nothing_is_told_and_nothing_asked_but_the_version_now_and_then(
+    watched: Watched,
+) -> None:
     statements: list[str] = []
     with connect(watched.c) as connection:
         watched.fs.follow()
         connection.set_trace_callback(statements.append)
         for _ in range(3):
             watched.fs.follow()
+        assert statements == []
+        for _ in range(3):
+            watched.clock.advance(1)
+            watched.fs.follow()
         connection.set_trace_callback(None)
     assert statements == ["PRAGMA data_version"] * 3
     assert watched.told() == (set(), set(), set())
+
+
+def test_what_is_written_is_seen_at_the_next_look(watched: Watched) -> None:
+    watched.fs.follow()
+    for title in ("Another", "Yet Another"):
+        set_tags(watched.c.music_source_dir / "loona/01.opus", title=title)
+        rosecache.update_cache(watched.c)
+        watched.kernel.attributes.clear()
+        watched.fs.follow()  # at the same time, by the clock
+        watched.settle()
+        assert watched.kernel.attributes
+
+
+def test_what_the_log_does_not_tell_of_is_seen_soon(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamp = log_stamp(watched.c)
+    monkeypatch.setattr(freshness, "log_stamp", lambda c: stamp)
+    watched.fs.follow()
+    set_tags(watched.c.music_source_dir / "loona/01.opus", title="Another")
+    rosecache.update_cache(watched.c)
+    watched.fs.follow()
+    watched.settle()
+    assert not watched.kernel.attributes
+    watched.clock.advance(1)
+    watched.fs.follow()
+    watched.settle()
+    assert watched.kernel.attributes
 
 
 def test_a_retag_takes_no_name_back(watched: Watched) -> None:
