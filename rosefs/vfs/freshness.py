@@ -120,7 +120,8 @@ class Freshness:
         The database itself is asked if its log has changed, and otherwise now and then.
         """
         stamp = log_stamp(self._c)
-        if stamp is not None and stamp == self._stamp and self._clock() - self._looked_at < UNASKED_SECONDS:
+        is_recent = self._clock() - self._looked_at < UNASKED_SECONDS
+        if is_recent and not self._has_news and stamp is not None and stamp == self._stamp:
             return
         self._stamp = None  # unless the look is a success
         try:
