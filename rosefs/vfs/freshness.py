@@ -140,6 +140,7 @@ class Freshness:
             self._looked_at = self._clock()
             if not self._database_changed() and not self._has_news:
                 return
+            self._has_news = True  # if reading them fails, they are read the next time
             changes = changes_since(self._c, self._position)
             if changes.resync or changes.changes:
                 self._apply(changes)

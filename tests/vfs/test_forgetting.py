@@ -132,6 +132,24 @@ def test_what_the_log_does_not_tell_of_is_seen_soon(
     assert watched.kernel.attributes
 
 
+@pytest.mark.expects_log("the mount does not see changes of the cache: busy")
+def test_what_could_not_be_read_is_read_at_the_next_look(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise sqlite3.OperationalError("busy")
+
+    watched.fs.follow()
+    set_tags(watched.c.music_source_dir / "loona/01.opus", title="Another")
+    rosecache.update_cache(watched.c)
+    with monkeypatch.context() as patch:
+        patch.setattr(freshness, "changes_since", fail)
+        watched.fs.follow()
+    watched.fs.follow()
+    watched.settle()
+    assert watched.kernel.attributes
+
+
 def test_a_retag_takes_no_name_back(watched: Watched) -> None:
     set_tags(watched.c.music_source_dir / "loona/01.opus", title="Another")
     rosecache.update_cache(watched.c)
