@@ -15,6 +15,7 @@ from mutagen.mp3 import MP3
 
 from rosecache.tags.fields import FIELDS
 from rosecache.tags.id3_limits import TextTags, WholeTags
+from rosecache.tags.id3_quick import QUICK_FRAMES
 from rosecache.tags.values import RawTags, length_of
 
 TEXT_FRAMES = frozenset(
@@ -36,7 +37,7 @@ _read_all: Callable[..., Any] = WholeTags
 
 def read(file: BinaryIO) -> RawTags:
     """Reads an MP3 file. Raises what mutagen raises, and ValueError if it is hardly MPEG audio."""
-    audio = _read(file, translate=False)
+    audio = _read(file, translate=False, known_frames=QUICK_FRAMES)
     values: dict[str, list[str]] = {}
     # Mutagen's frames get their attributes at run time, so no type checker knows them.
     frames: Iterable[Any] = audio.tags.values() if audio.tags is not None else ()

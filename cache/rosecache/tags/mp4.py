@@ -5,18 +5,30 @@ Nothing is ever written through mutagen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, BinaryIO
 
-from mutagen.mp4 import MP4, AtomDataType, MP4FreeForm
+from mutagen.mp4 import MP4, AtomDataType, MP4FreeForm, MP4Tags
 
 from rosecache.tags.sparing import MOST_TEXT, TooMuchError
 from rosecache.tags.values import RawTags, length_of
 
 
+class _ReadTags(MP4Tags):
+    def _render(self, key: str, value: object) -> bytes:
+        return b""  # mutagen would write each value once to see whether it can, and nothing is written through it
+
+
+class _MP4(MP4):
+    MP4Tags = _ReadTags
+
+
+_read: Callable[[BinaryIO], MP4] = _MP4
+
+
 def read(file: BinaryIO) -> RawTags:
     """Reads an MP4 file. Raises what mutagen raises."""
-    audio = MP4(file)
+    audio = _read(file)
     values: dict[str, list[str]] = {}
     tags: Iterable[tuple[str, Any]] = audio.tags.items() if audio.tags is not None else ()
     for key, found in tags:

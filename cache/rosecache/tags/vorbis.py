@@ -6,13 +6,14 @@ Nothing is ever written through mutagen. Specification: https://xiph.org/vorbis/
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Callable, Mapping, Set
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from mutagen import FileType
 from mutagen._vorbis import VComment
-from mutagen.flac import FLAC
+from mutagen.flac import FLAC, VCFLACDict
 from mutagen.oggflac import OggFLAC, OggFLACVComment
 from mutagen.oggopus import OggOpus, OggOpusVComment
 from mutagen.oggvorbis import OggVCommentDict, OggVorbis
@@ -21,6 +22,13 @@ from rosecache.tags.sparing import TooMuchError
 from rosecache.tags.values import RawTags, length_of
 
 _MOST_COMMENTS = 20_000
+
+_SIZE = struct.Struct("<I")
+_FRAMING = tuple(bytes([odd]) for odd in range(1, 256, 2))
+"""The byte at the end, of which one bit is set."""
+
+_NAME = re.compile(r"[ -<>-}]+")
+"""What may be a name: printable ASCII without the equals sign that ends it, and without a tilde."""
 
 
 def _check(file: BinaryIO) -> None:
@@ -35,25 +43,59 @@ def _check(file: BinaryIO) -> None:
     file.seek(start)
 
 
+def _load(comments: VComment, file: BinaryIO, load: Callable[..., None], *, framing: bool) -> None:
+    """Fills in comments as mutagen's ``load`` does, which is called for those that have anything special."""
+    start = file.tell()
+    plain = _plain(file, framing=framing)
+    if plain is None:
+        file.seek(start)
+        load(file, framing=framing)
+    else:
+        comments.extend(plain)
+
+
+def _plain(file: BinaryIO, *, framing: bool) -> list[tuple[str, str]] | None:
+    """Returns names and texts; None if the file ends before them, or there is a name that is not ASCII."""
+    found = []
+    try:
+        file.read(*_SIZE.unpack(file.read(4)))  # the name of a program
+        for number in range(*_SIZE.unpack(file.read(4))):
+            comment = file.read(*_SIZE.unpack(file.read(4))).decode("utf-8", "replace")
+            name, separator, text = comment.partition("=")
+            if not separator:
+                name, text = f"unknown{number}", comment  # as mutagen calls it
+            if _NAME.fullmatch(name):
+                found.append((name, text))
+            elif not name.isascii():
+                return None
+    except struct.error:
+        return None
+    if framing and not file.read(1).startswith(_FRAMING):
+        return None
+    return found
+
+
 class _VorbisComments(OggVCommentDict):
-    def load(self, fileobj: BinaryIO, *arguments: Any, **named: Any) -> None:
+    def load(self, fileobj: BinaryIO, errors: str = "replace", framing: bool = True) -> None:
         _check(fileobj)
-        load: Callable[..., None] = super().load
-        load(fileobj, *arguments, **named)
+        _load(self, fileobj, super().load, framing=framing)
 
 
 class _OpusComments(OggOpusVComment):
-    def load(self, fileobj: BinaryIO, *arguments: Any, **named: Any) -> None:
+    def load(self, fileobj: BinaryIO, errors: str = "replace", framing: bool = True) -> None:
         _check(fileobj)
-        load: Callable[..., None] = super().load
-        load(fileobj, *arguments, **named)
+        _load(self, fileobj, super().load, framing=framing)
 
 
-class _FLACComments(OggFLACVComment):
-    def load(self, fileobj: BinaryIO, *arguments: Any, **named: Any) -> None:
+class _OggFLACComments(OggFLACVComment):
+    def load(self, fileobj: BinaryIO, errors: str = "replace", framing: bool = True) -> None:
         _check(fileobj)
-        load: Callable[..., None] = super().load
-        load(fileobj, *arguments, **named)
+        _load(self, fileobj, super().load, framing=framing)
+
+
+class _FLACComments(VCFLACDict):
+    def load(self, data: BinaryIO, errors: str = "replace", framing: bool = False) -> None:
+        _load(self, data, super().load, framing=framing)
 
 
 class _OggVorbis(OggVorbis):
@@ -65,12 +107,19 @@ class _OggOpus(OggOpus):
 
 
 class _OggFLAC(OggFLAC):
-    _Tags = _FLACComments
+    _Tags = _OggFLACComments
+
+
+_BLOCKS = [_FLACComments if block is VCFLACDict else block for block in FLAC.METADATA_BLOCKS]
+
+
+class _FLAC(FLAC):
+    METADATA_BLOCKS = _BLOCKS
 
 
 def read_flac(file: BinaryIO) -> RawTags:
     """Reads a FLAC file. Raises what mutagen raises."""
-    return _raw(FLAC, file)
+    return _raw(_FLAC, file)
 
 
 def read_ogg_vorbis(file: BinaryIO) -> RawTags:
