@@ -102,14 +102,18 @@ class NameTemplate:
         """
         return self._compiled.render(self._values(entity, position, context))
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names that the template mentions. Raises TemplateError if it is invalid."""
+        return self._compiled.variables
+
     def render_values(self, values: Mapping[str, object]) -> str:
-        """Returns the text for values by variable, of which no other ones are asked for than it mentions.
+        """Returns the text for values by variable, of each that it mentions.
 
         Raises:
             TemplateError: As :meth:`render`.
         """
-        compiled = self._compiled
-        return compiled.render({name: values[name] for name in compiled.variables})
+        return self._compiled.render(values)
 
     def render_segments(
         self,

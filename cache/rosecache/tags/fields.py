@@ -103,7 +103,7 @@ KEYS: Mapping[Container, Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """The names in capitals, by container and field: names are compared without regard to case."""
 
-_FIELD_OF: Mapping[str, Mapping[str, str]] = {
+_FIELD_OF: Mapping[Container, Mapping[str, str]] = {
     container: {name: field for field, names in fields.items() for name in names}
     for container, fields in KEYS.items()
 }
@@ -160,8 +160,18 @@ def _clean_again(text: str) -> tuple[str, ...]:
 def fields_in(container: Container, values: Values) -> dict[str, tuple[str, ...]]:
     """Returns what :func:`texts` finds for each of the fields that a file has at all."""
     fields, keys = _FIELD_OF[container], KEYS[container]
-    present = {field for name in values if (field := fields.get(name)) is not None}
-    return {field: texts(values, keys[field]) for field in present}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, these in values.items():
+        if (field := fields.get(name)) is not None:
+            # A field that a file has under several names is looked up by their order.
+            found[field] = texts(values, keys[field]) if field in found else _cleaned(these)
+    return found
+
+
+def size_of_fields(container: Container, values: Values) -> int:
+    """Returns how many characters the texts of all fields have."""
+    fields = _FIELD_OF[container]
+    return sum(len(text) for name, found in values.items() if name in fields for text in found)
 
 
 def every_text(values: Values, names: Sequence[str]) -> Iterator[str]:

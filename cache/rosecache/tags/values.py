@@ -25,6 +25,7 @@ from rosecache.tags.fields import (
     clean,
     every_text,
     fields_in,
+    size_of_fields,
     split,
     split_genres,
     texts,
@@ -67,8 +68,7 @@ class RawTags(msgspec.Struct, frozen=True):
     @property
     def shown_size(self) -> int:
         """Characters of the fields that the table of fields names."""
-        names = (name for names in KEYS[self.container].values() for name in names)
-        return sum(len(text) for name in names for text in self.values.get(name, ()))
+        return size_of_fields(self.container, self.values)
 
 
 def length_of(audio: FileType) -> float:
@@ -158,8 +158,11 @@ def tags_of(raw: RawTags) -> AudioTags:
 def _remembering(read: Callable[[tuple[str, ...]], T]) -> Callable[[tuple[str, ...]], T]:
     """Makes a reader of texts one that remembers what it read: the tracks of a release have mostly the same."""
     read_again = functools.lru_cache(maxsize=256)(read)
+    nothing = read(())
 
     def reading(found: tuple[str, ...]) -> T:
+        if not found:
+            return nothing
         return read_again(found) if sum(map(len, found), len(found)) <= _SHORT else read(found)
 
     return reading

@@ -9,6 +9,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -54,17 +55,17 @@ def names_of(c: Config, row: ReleaseRow) -> Names:
 
 
 def _names_by(c: Config, naming: Naming, row: ReleaseRow) -> Names:
-    templates, of_release = _templates(c), _ReleaseValues(c, row)
-    return Names(
-        naming.number,
-        _packed(c, templates["release"], of_release, ""),
-        {
-            track.id: _packed(
-                c, templates["track"], _TrackValues(of_release, track), extension_of(track.path)
-            )
-            for track in row.tracks
-        },
-    )
+    templates, of_track = _templates(c), _mentioned(c, "track")
+    of_release = _mentioned(c, "release") | of_track - TRACK_VARIABLES.keys()
+    values = {variable: RELEASE_VARIABLES[variable](c, row) for variable in of_release}
+    makers = [(variable, make) for variable, make in TRACK_VARIABLES.items() if variable in of_track]
+
+    def of(track: TrackRow) -> str:
+        of_it = values | {variable: make(c, row, track) for variable, make in makers}
+        return _packed(c, templates["track"], of_it, extension_of(track.path))
+
+    release = _packed(c, templates["release"], values, "")
+    return Names(naming.number, release, {track.id: of(track) for track in row.tracks})
 
 
 @functools.lru_cache(maxsize=16)
@@ -74,6 +75,16 @@ def _templates(c: Config) -> Mapping[str, tuple[NameTemplate, ...]]:
         "release": tuple(NameTemplate(text, "release") for text in places["release"]),
         "track": tuple(NameTemplate(text, "track") for text in places["track"]),
     }
+
+
+@functools.lru_cache(maxsize=16)
+def _mentioned(c: Config, kind: str) -> frozenset[str]:
+    """Returns the variables that the templates for one kind of thing mention: no other value is made."""
+    variables: set[str] = set()
+    for template in _templates(c)[kind]:
+        with suppress(TemplateError):  # told where a name is made by it
+            variables |= template.variables
+    return frozenset(variables)
 
 
 def _packed(
@@ -89,37 +100,6 @@ def _packed(
         else:
             names.append(safe_name(text, max_bytes=c.max_filename_bytes, extension=extension))
     return SEPARATOR.join(names)
-
-
-class _ReleaseValues(dict[str, object]):
-    """What templates know about a release, by variable: each is made when it is asked for, and once."""
-
-    def __init__(self, c: Config, row: ReleaseRow) -> None:
-        super().__init__()
-        self.c = c
-        self.row = row
-
-    def __missing__(self, variable: str) -> object:
-        value = self[variable] = RELEASE_VARIABLES[variable](self.c, self.row)
-        return value
-
-
-class _TrackValues(dict[str, object]):
-    """The same of a track, and of its release."""
-
-    def __init__(self, of_release: _ReleaseValues, track: TrackRow) -> None:
-        super().__init__()
-        self._of_release = of_release
-        self._track = track
-
-    def __missing__(self, variable: str) -> object:
-        make = TRACK_VARIABLES.get(variable)
-        if make is None:
-            value = self._of_release[variable]
-        else:
-            value = make(self._of_release.c, self._of_release.row, self._track)
-        self[variable] = value
-        return value
 
 
 def _directory(c: Config, row: ReleaseRow) -> str:
