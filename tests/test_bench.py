@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,6 +17,7 @@ import pytest
 
 from rosefs.mountinfo import mounts
 from scripts.benchlib.figures import Budget, Figure, times
+from scripts.benchlib.on_scale import Cost, growth
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = ("--quick", "--releases", "12", "--tracks", "2", "--large-mib", "1", "--runs", "1")
@@ -125,6 +127,20 @@ def test_a_budget_is_of_a_figure_or_of_how_many_times_the_plain_one_it_is() -> N
     assert Figure("a", "b", 3.0, 1.0, budget=Budget(3.0)).verdict == "met"
     assert Figure("a", "b", 3.1, 9.0, budget=Budget(3.0)).verdict == "missed"
     assert Figure("a", "b", 3.0, 2.0).verdict == ""
+
+
+def test_what_is_about_all_may_grow_with_their_number_and_no_more() -> None:
+    def verdicts(take: Callable[[int], float]) -> list[str]:
+        return [figure.verdict for figure in growth(Cost("a", take), (200, 2000, 20_000), 1)]
+
+    assert verdicts(lambda size: 7e-6 * size) == ["", "", "met"]
+    assert verdicts(lambda size: 1.0 + 7e-6 * size * math.log(size)) == ["", "", "met"]
+    assert verdicts(lambda size: 7e-6 * size * math.sqrt(size)) == ["", "", "missed"]
+    few = growth(Cost("a", float, up_to=2000), (200, 2000, 20_000), 1)
+    assert [figure.what for figure in few] == [
+        "a, per release, 200 releases",
+        "a, per release, 2000 releases",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.benchlib.figures import Budget, Figure, least, seconds, times
-from scripts.benchlib.workspace import Workspace, say
+from scripts.benchlib.workspace import SMART, Workspace, say
 from tests.support.audio import FORMATS
 
 READERS = 8
@@ -67,9 +67,18 @@ def _listings(plain: Path) -> Iterator[Work]:
         for view in ("Artists", "Releases")
     }
     lists = {
-        f"{view}, all directories": sorted((plain / view).iterdir()) for view in ("Collages", "Playlists")
+        f"{view}, all directories": sorted(
+            path for path in (plain / view).iterdir() if path.name != SMART[view]["name"]
+        )
+        for view in ("Collages", "Playlists")
     }
-    several = {what: [path.relative_to(plain) for path in paths] for what, paths in (some | lists).items()}
+    smart = {
+        "a smart collage, a smart playlist and a saved search": [
+            plain / view / table["name"] for view, table in SMART.items()
+        ]
+    }
+    found = {**some, **lists, **smart}
+    several = {what: [path.relative_to(plain) for path in paths] for what, paths in found.items()}
     single = {view: [Path(view)] for view in _VIEWS}
     for what, directories in {**single, **several}.items():
         count = sum(len(os.listdir(plain / directory)) for directory in directories)
@@ -87,7 +96,7 @@ def _finding(workspace: Workspace) -> Iterator[Work]:
         f"find over all releases, per entry of {count}, {state}" for state in ("first time", "second time")
     ]
     yield Work(
-        "find", whats, lambda top: _twice(_find, top), count, once=True, budgets=(Budget(120e-6), times(10))
+        "find", whats, lambda top: _twice(find, top), count, once=True, budgets=(Budget(120e-6), times(10))
     )
     track = _some_tracks(plain)[0]
     budget = Budget(0.02 if workspace.plan.releases <= 5000 else 0.06)
@@ -178,7 +187,8 @@ def _some_tracks(plain: Path) -> list[Path]:
     return tracks[:: -(-len(tracks) // SMALL_TRACKS)]
 
 
-def _list_and_stat(directory: Path) -> None:
+def list_and_stat(directory: Path) -> None:
+    """Lists a directory, and asks for the attributes of every name."""
     for name in os.listdir(directory):
         os.stat(f"{directory}/{name}")
 
@@ -186,7 +196,7 @@ def _list_and_stat(directory: Path) -> None:
 def _list_twice(directories: Sequence[Path], top: Path) -> list[float]:
     def list_all() -> None:
         for directory in directories:
-            _list_and_stat(top / directory)
+            list_and_stat(top / directory)
 
     return _twice(list_all)
 
@@ -196,7 +206,8 @@ def _find_command(top: Path) -> list[str]:
     return ["find", str(top / "Releases"), "-name", "!All Tracks", "-prune", "-o", "-ls"]
 
 
-def _find(top: Path) -> None:
+def find(top: Path) -> None:
+    """Looks for every track of every release of a tree, once."""
     subprocess.run(_find_command(top), stdout=subprocess.DEVNULL, check=True)
 
 

@@ -20,9 +20,23 @@ from tests.support.mounts import Mounted
 
 LARGE_DIRECTORY = "Zoe Large - One Long Take"
 SHOWN = {
-    "Releases": 9, "Artists": 2, "Labels": 1, "Genres": 1, "Releases - New": 1, "Collages": 2, "Playlists": 2
+    "Releases": 9, "Artists": 2, "Labels": 1, "Genres": 1, "Releases - New": 1, "Collages": 2, "Playlists": 2,
+    "Search": 2,
 }  # fmt: skip
 """Which views the plain tree has, and how deep; below that there are empty directories."""
+
+SMART = {
+    "Collages": {
+        "name": "Smart Collage", "kind": "collage", "matcher": "genre:^Jazz$", "sort": "-releasedate, artist"
+    },
+    "Playlists": {
+        "name": "Smart Playlist", "kind": "playlist", "matcher": "tracktitle:winter", "sort": "tracktitle"
+    },
+    "Search": {"name": "Saved Search", "kind": "search", "matcher": "releasedate:^19"},
+}  # fmt: skip
+"""What the configuration lists by matchers, by the views that show it. Each lists at most so many that walks through
+everything, which are measured too, are hardly longer for it."""
+SMART_LIMIT = 200
 
 _SAMPLE_RATE = 96000
 """Of the noise that the large file holds, one channel of 16 bits, which no encoder makes much smaller."""
@@ -55,7 +69,8 @@ class Workspace:
 
     def __post_init__(self) -> None:
         c = Config(music_source_dir=self.source, cache_dir=self.cache, max_proc=programs.SHARES)
-        self.rosefs = Rosefs.set_up(c, self.directory / "config.toml")
+        smart = [{**table, "limit": SMART_LIMIT} for table in SMART.values()]
+        self.rosefs = Rosefs.set_up(c, self.directory / "config.toml", smart=smart)
 
     @property
     def source(self) -> Path:

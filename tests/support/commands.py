@@ -11,7 +11,7 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +41,18 @@ class Rosefs:
     config_path: Path
 
     @classmethod
-    def set_up(cls, c: Config, config_path: Path, *, views: Sequence[str] | None = None) -> Rosefs:
-        """Writes a configuration file of where the library is, and of the views that a mount shows, or all."""
+    def set_up(
+        cls, c: Config, config_path: Path, *, views: Sequence[str] | None = None,
+        smart: Sequence[Mapping[str, object]] = (),
+    ) -> Rosefs:  # fmt: skip
+        """Writes a configuration file of where the library is, which views a mount shows, and smart lists."""
         values: dict[str, object] = {
             "music_source_dir": str(c.music_source_dir), "cache_dir": str(c.cache_dir), "max_proc": c.max_proc,
         }  # fmt: skip
         if views is not None:
             values["vfs"] = {"views": list(views)}
+        if smart:
+            values["smart"] = [dict(table) for table in smart]
         config_path.write_text(tomlkit.dumps(values), encoding="utf-8")
         return cls(c, config_path)
 
