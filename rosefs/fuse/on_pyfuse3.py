@@ -39,6 +39,7 @@ from rosefs.fuse.translation import (
     refill_entry,
     trusted_timeouts,
 )
+from rosefs.fuse.waiting import Turns
 from rosefs.vfs.errors import AbsentError, NoAttributeError, NotPermittedError, ReadOnlyError
 from rosefs.vfs.listings import HERE
 from rosefs.vfs.model import Attributes, OpenFile
@@ -75,12 +76,13 @@ def _handler(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corou
 class Handlers(pyfuse3.Operations):
     """The kernel's requests as calls of a tree. pyfuse3 documents each method."""
 
-    def __init__(self, tree: Operations, timeouts: Timeouts, requests: Requests) -> None:
+    def __init__(self, tree: Operations, timeouts: Timeouts, requests: Requests, turns: Turns) -> None:
         super().__init__()
         self.started = trio.Event()
         """Set when the kernel has made contact."""
         self._tree = tree
         self._requests = requests
+        self._turns = turns
         self._kernel = _Kernel()
         self._wanted_timeouts = timeouts
         self._timeouts = timeouts.untold()
@@ -122,7 +124,7 @@ class Handlers(pyfuse3.Operations):
     async def getxattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> bytes:
         if not self._tree.has_attribute(inode, name):
             raise NoAttributeError(name.decode("utf-8", "backslashreplace"))
-        return await trio.to_thread.run_sync(self._tree.getxattr, inode, name, limiter=self._queries)
+        return await self._in_thread(self._queries, self._tree.getxattr, inode, name)
 
     @_handler
     async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> Sequence[bytes]:
@@ -130,7 +132,7 @@ class Handlers(pyfuse3.Operations):
 
     @_handler
     async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
-        numbers = await trio.to_thread.run_sync(self._tree.statfs, limiter=self._reads)
+        numbers = await self._in_thread(self._reads, self._tree.statfs)
         return fill_statvfs(pyfuse3.StatvfsData(), numbers)
 
     # Directories -----------------------------------------------------------------------------------------
@@ -172,14 +174,14 @@ class Handlers(pyfuse3.Operations):
         if reads and self._tree.opens_at_once(inode):
             return self._opened(inode, self._tree.open(inode, flags, ctx.pid))
         limiter = self._reads if reads else self._edits
-        opened = await trio.to_thread.run_sync(self._tree.open, inode, flags, ctx.pid, limiter=limiter)
+        opened = await self._in_thread(limiter, self._tree.open, inode, flags, ctx.pid)
         return self._opened(inode, opened)
 
     @_handler
     async def read(self, fh: int, off: int, size: int) -> bytes:
         data = self._tree.read_now(fh, off, size)
         if data is None:
-            data = await trio.to_thread.run_sync(self._tree.read, fh, off, size, limiter=self._reads)
+            data = await self._in_thread(self._reads, self._tree.read, fh, off, size)
         return data
 
     @_handler
@@ -259,10 +261,15 @@ class Handlers(pyfuse3.Operations):
         """Asks the tree here if it answers by a few short queries at most, and in a thread otherwise."""
         if is_cheap:
             return question(*args)
-        return await trio.to_thread.run_sync(question, *args, limiter=self._queries)
+        return await self._in_thread(self._queries, question, *args)
 
-    async def _edit(self, edit: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await trio.to_thread.run_sync(functools.partial(edit, *args, **kwargs), limiter=self._edits)
+    async def _edit(self, edit: Callable[..., T], *args: Any) -> T:
+        return await self._in_thread(self._edits, edit, *args)
+
+    async def _in_thread(self, limiter: trio.CapacityLimiter, function: Callable[..., T], *args: Any) -> T:
+        """Has a thread do something: the only way in which a handler may wait, as meanwhile others are answered."""
+        self._turns.pass_on()
+        return await trio.to_thread.run_sync(function, *args, limiter=limiter)
 
     def _opened(self, inode: int, opened: OpenFile) -> pyfuse3.FileInfo:
         if not opened.keep_cache:
@@ -319,8 +326,8 @@ async def _serve(
     on_ready: Callable[[], None],
     companions: Sequence[Companion],
 ) -> None:
-    requests = Requests()
-    handlers = Handlers(tree, timeouts, requests)
+    requests, turns = Requests(), Turns()
+    handlers = Handlers(tree, timeouts, requests, turns)
     # Signals first: one that came between mounting and this would leave a dead mount.
     with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
         with explaining_refusal(mountpoint):
@@ -330,9 +337,11 @@ async def _serve(
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_terminate_on, signals, tree)
                 nursery.start_soon(_accompany, tree, handlers, on_ready, companions)
+                pyfuse3.trio = turns  # type: ignore[attr-defined]
                 await pyfuse3.main(max_tasks=MAX_REQUESTS)
                 nursery.cancel_scope.cancel()
         finally:
+            pyfuse3.trio = trio  # type: ignore[attr-defined]
             tree.disconnect()
             pyfuse3.close(unmount=True)
 

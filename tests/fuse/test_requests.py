@@ -74,9 +74,10 @@ def test_directories_are_opened_unless_everything_is_known(
     may_list: bool, said: int, is_told: bool, unopened: bool
 ) -> None:
     from rosefs.fuse.on_pyfuse3 import Handlers
+    from rosefs.fuse.waiting import Turns
 
     requests = Requests()
-    handlers = Handlers(MemoryTree({"sub": {}}), Timeouts(), requests)
+    handlers = Handlers(MemoryTree({"sub": {}}), Timeouts(), requests, Turns())
     requests.may_list_unopened, requests.inode = may_list, said
     if is_told:
         handlers._timeouts = Timeouts()
