@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Container, Iterable
 
 from rosecache.composing import compose
@@ -104,7 +105,9 @@ def distinct_names(
     if len(taken) == len(names):
         return names
     numbers: dict[str, int] = {}
-    for index in sorted(range(len(listed)), key=lambda index: listed[index][::-1]):
+    wanting = Counter(names)
+    equals = [index for index, name in enumerate(names) if wanting[name] > 1]
+    for index in sorted(equals, key=lambda index: listed[index][::-1]):
         wanted = names[index]
         if wanted in numbers:
             numbers[wanted] += 1

@@ -332,8 +332,10 @@ class Directory(ABC):
         is_first = self._listing is None and not self._single and not self._memory
         if is_first and built.listing is not None and built.listing.generation >= self._valid_from:
             return built.listing
-        present = {item.node.key for item in built.candidates}
-        present |= {item.node.key for item in built.followers}
+        present: set[Key] = set()
+        if not is_first:  # or no name belongs to anything
+            present = {item.node.key for item in built.candidates}
+            present |= {item.node.key for item in built.followers}
         bound = self._still_bound(present)
         owners = self._memory.owners(self.context.clock()) | bound
         if not self.reserves_lost:
