@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rosecache import genres
 from rosecache.config import Config
 from rosecache.errors import ConfigError
-from rosecache.genres import BUILTIN_GENRES, GenreTree, load_genre_tree
+from rosecache.genres import BUILTIN_GENRES, GenreTree, load_genre_tree, read_builtin, read_genres
 
 LISTED: dict[str, list[str]] = tomllib.loads(BUILTIN_GENRES.read_text(encoding="utf-8"))["genres"]
 
@@ -124,6 +125,34 @@ def test_the_builtin_file_is_indented_below_first_parents() -> None:
         del above[level:]
         assert parents[:1] == above[-1:], genre
         above.append(genre)
+
+
+def test_the_builtin_file_says_the_same_without_a_parser_of_toml(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read_genres(BUILTIN_GENRES)
+    parsed: list[Path] = []
+    monkeypatch.setattr(genres, "read_genres", parsed.append)
+    assert list(read_builtin().items()) == list(expected.items())
+    assert parsed == []
+
+
+@pytest.mark.parametrize(
+    ("line", "parents"),
+    [
+        ('"B" = [ "A" ]', ["A"]),
+        ('"B" = ["A",]', ["A"]),
+        ('"B" = ["A"] # since', ["A"]),
+        ("B = ['A']", ["A"]),
+        ('"B" = ["A\\"", "C"]', ['A"', "C"]),
+        ('"B" = [\n"A"]', ["A"]),
+    ],
+)
+def test_a_builtin_file_of_another_form_is_read_as_toml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, parents: list[str]
+) -> None:
+    path = tmp_path / "genres.toml"
+    path.write_text(f'# Genres\n\n[genres]\n\n"A" = []\n  {line}\n', encoding="utf-8")
+    monkeypatch.setattr(genres, "BUILTIN_GENRES", path)
+    assert read_builtin() == {"A": [], "B": parents}
 
 
 def test_a_users_file_extends_the_tree(tmp_path: Path) -> None:
