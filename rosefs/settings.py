@@ -114,6 +114,11 @@ class VfsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             return value in allowed
         return value not in (getattr(self, f"{facet}_blacklist") or ())
 
+    def limits(self, facet: str) -> bool:
+        """Tells whether :meth:`lists` may leave out values in a view."""
+        lists = (getattr(self, f"{facet}_{kind}list", None) for kind in ("white", "black"))
+        return any(each is not None for each in lists)
+
     def hides_only_new(self, facet: str) -> bool:
         """Tells whether a facet's view leaves out the values that only new releases have."""
         return bool(getattr(self, f"hide_{facet}_with_only_new_releases", False))

@@ -43,9 +43,10 @@ def safe_name(text: str, *, max_bytes: int = 255, extension: str = "") -> str:
         max_bytes: The most bytes of UTF-8 that the name may have, the extension included; at least 8.
         extension: Appended whole (``.opus``, with its dot) and made safe too; only the text is cut to fit.
     """
+    room = max_bytes
     if extension:
         extension = _safe_extension(extension, max_bytes)
-    room = max_bytes - len(extension.encode())
+        room -= len(extension.encode())
     if _PLAIN.fullmatch(text) and "  " not in text and text[0] != " " != text[-1]:
         stem = _cut(text, room)
     else:

@@ -77,6 +77,9 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 CREATE INDEX files_with_problems ON files (release_key) WHERE problem IS NOT NULL;
 
+-- What releases are browsed by, here and below, has `new` and `mtime` of its release in each row, as it is stored with
+-- it. In an index by value, they tell without a look at any release which of them are new only, and when one changed last.
+
 -- Artist names, once each. A name stays when nobody is credited any more; queries ask for credits.
 CREATE TABLE artists (
     key  INTEGER PRIMARY KEY,
@@ -88,9 +91,11 @@ CREATE TABLE release_artists (
     position    INTEGER NOT NULL,          -- order within the release, over all roles
     role        TEXT NOT NULL,             -- one of model.ROLES
     artist_key  INTEGER NOT NULL REFERENCES artists (key),
+    new         INTEGER NOT NULL,          -- as in releases
+    mtime       INTEGER NOT NULL,          -- as in releases
     PRIMARY KEY (release_key, position)
 ) WITHOUT ROWID;
-CREATE INDEX release_artists_by_artist ON release_artists (artist_key);
+CREATE INDEX release_artists_by_artist ON release_artists (artist_key, new, mtime);
 
 CREATE TABLE track_artists (
     track_key  INTEGER NOT NULL REFERENCES tracks (key) ON DELETE CASCADE,
@@ -113,9 +118,11 @@ CREATE TABLE release_facets (
     release_key INTEGER NOT NULL REFERENCES releases (key) ON DELETE CASCADE,
     facet_key   INTEGER NOT NULL REFERENCES facets (key),
     position    INTEGER NOT NULL,          -- order within the release and kind
+    new         INTEGER NOT NULL,          -- as in releases
+    mtime       INTEGER NOT NULL,          -- as in releases
     PRIMARY KEY (release_key, facet_key)
 ) WITHOUT ROWID;
-CREATE INDEX release_facets_by_facet ON release_facets (facet_key);
+CREATE INDEX release_facets_by_facet ON release_facets (facet_key, new, mtime);
 
 -- Files of !collages. The name is the file's stem.
 CREATE TABLE collages (

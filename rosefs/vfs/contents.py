@@ -104,17 +104,17 @@ class ValuesDirectory(InView):
         c, settings, view = self.context.c, self.context.settings, self.view
         assert view.values is not None
         values = view.values(c)
-        if not view.ordered:
-            hides = settings.hides_only_new(view.key)
-            values = [
-                each for each in values if settings.lists(view.key, each[0]) and not (each[1] and hides)
-            ]
+        space, max_bytes = view.key, c.max_filename_bytes
+        if not view.ordered and settings.limits(space):
+            values = [each for each in values if settings.lists(space, each[0])]
+        if not view.ordered and settings.hides_only_new(space):
+            values = [each for each in values if not each[1]]
         return Built(
             [
                 Candidate(
-                    safe_name(value, max_bytes=c.max_filename_bytes),
+                    safe_name(value, max_bytes=max_bytes),
                     value,
-                    DirectoryNode(Key(view.key, value, ""), "", newest, generation),
+                    DirectoryNode(Key(space, value, ""), "", newest, generation),
                 )
                 for value, _, newest in values
             ]

@@ -234,12 +234,17 @@ def assign_names(
     used: set[str] = set()
     taken = _Taken((candidate.wanted for candidate in candidates), owners, used)
     assigned: dict[int, str] = {}
+    others: list[int] = []
+    for index, (wanted, _, node) in enumerate(candidates):
+        # Most have the name that they want, which belongs to them: nobody else can get it.
+        if previous.get(node.key) == wanted and wanted not in used and owners.get(wanted) == node.key:
+            assigned[index] = wanted
+            used.add(wanted)
+        else:
+            others.append(index)
     # Who had the lower number before has the first choice, and newcomers the last.
-    order = sorted(
-        range(len(candidates)),
-        key=lambda index: _precedence(candidates[index], previous.get(candidates[index].node.key)),
-    )
-    for index in order:
+    others.sort(key=lambda index: _precedence(candidates[index], previous.get(candidates[index].node.key)))
+    for index in others:
         taken.wanted, _, node = candidates[index]
         taken.key = node.key
         name = distinct_name(taken.wanted, taken, extensions=extensions, max_bytes=max_bytes)

@@ -92,7 +92,7 @@ def commit_nonsense(connection: sqlite3.Connection) -> None:
     """Leaves it to the commit to find that there is no such release, nor such a value."""
     with transaction(connection):
         connection.execute("PRAGMA defer_foreign_keys = ON")
-        connection.execute("INSERT INTO release_facets (release_key, facet_key, position) VALUES (1, 1, 1)")
+        connection.execute("INSERT INTO release_facets VALUES (1, 1, 1, 0, 1)")
 
 
 def test_a_commit_that_fails_leaves_a_connection_that_works(c: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 
 from rosecache.config import Config
@@ -74,6 +75,7 @@ def check_cache(c: Config) -> None:
     with connect(c) as connection:
         assert [tuple(row) for row in connection.execute("PRAGMA integrity_check")] == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        check_browsed_by(connection)
         for row in connection.execute("SELECT id, directory FROM releases").fetchall():
             assert release_id_on_disk(c.music_source_dir / os.fsdecode(row["directory"])) == row["id"]
         for row in connection.execute(
@@ -94,6 +96,16 @@ def check_cache(c: Config) -> None:
             # An FTS5 index that disagrees with its text makes this raise.
             connection.execute(f"INSERT INTO {table}_text ({table}_text) VALUES ('integrity-check')")
     assert not list(c.music_source_dir.rglob(".in-progress.rosefs.*"))
+
+
+def check_browsed_by(connection: sqlite3.Connection) -> None:
+    """Checks that what releases are browsed by is of the same time as they are, and as new."""
+    for table in ("release_artists", "release_facets"):
+        wrong = connection.execute(
+            f"SELECT * FROM {table} AS each JOIN releases ON key = release_key"
+            " WHERE (each.new, each.mtime) != (releases.new, releases.mtime)"
+        ).fetchall()
+        assert wrong == []
 
 
 def make_list(path: Path, key: str, *ids: str) -> None:

@@ -27,8 +27,8 @@ _ARTISTS = (
 )
 
 _VALUES = """
-SELECT value, min(new) FROM facets JOIN release_facets ON facet_key = facets.key
-JOIN releases ON releases.key = release_key WHERE kind IN ({kinds}) GROUP BY value
+SELECT value, NOT max(EXISTS (SELECT 1 FROM release_facets WHERE facet_key = facets.key AND new = 0)) FROM facets
+WHERE kind IN ({kinds}) AND EXISTS (SELECT 1 FROM release_facets WHERE facet_key = facets.key) GROUP BY value
 """
 
 _HAS_FACET = "SELECT 1 FROM release_facets WHERE facet_key IN ({keys}) LIMIT 1"

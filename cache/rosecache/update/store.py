@@ -58,7 +58,7 @@ def store_release(
         # Never back, and never the same: programs read a directory again only when its time changed.
         mtime = row.mtime if row.mtime > stored.mtime else max(stored.mtime + 1, time.time_ns())
     key = _store_columns(connection, row, mtime, metahash, stored, names)
-    _store_parts(connection, key, row, names, is_stored=stored is not None)
+    _store_parts(connection, key, row, mtime, names, is_stored=stored is not None)
     if known is not None:
         note_losses(connection, _listings(known) - _listings(row), mtime)
     _feed(connection, row.id, "added" if stored is None else "changed")
@@ -202,9 +202,12 @@ def _store_columns(
 
 
 def _store_parts(
-    connection: sqlite3.Connection, key: int, row: ReleaseRow, names: Names, *, is_stored: bool
+    connection: sqlite3.Connection, key: int, row: ReleaseRow, mtime: int, names: Names, *, is_stored: bool
 ) -> None:
-    """Stores everything of a release but its own columns, in place of what was there."""
+    """Stores everything of a release but its own columns, in place of what was there.
+
+    ``mtime`` is that column, which what the release is browsed by has, too.
+    """
     if is_stored:
         _remove_parts(connection, key)
     connection.executemany(
@@ -215,14 +218,18 @@ def _store_parts(
         if values := row.tags.facets[kind]:
             keys = _interned(connection, _FACETS_OF[kind], values)
             connection.executemany(
-                "INSERT INTO release_facets VALUES (?, ?, ?)",
-                [(key, keys[value], position) for position, value in enumerate(values, start=1)],
+                "INSERT INTO release_facets VALUES (?, ?, ?, ?, ?)",
+                [
+                    (key, keys[value], position, row.new, mtime)
+                    for position, value in enumerate(values, start=1)
+                ],
             )
     connection.execute("INSERT INTO releases_text (rowid, text) VALUES (?, ?)", (key, release_text(row)))
     credited = [*row.tags.artists, *(credit for track in row.tracks for credit in track.artists)]
     artists = _interned(connection, _ARTISTS, [name for _, name in credited])
     connection.executemany(
-        "INSERT INTO release_artists VALUES (?, ?, ?, ?)", _credit_rows(key, row.tags.artists, artists)
+        "INSERT INTO release_artists VALUES (?, ?, ?, ?, ?, ?)",
+        [(*credit, row.new, mtime) for credit in _credit_rows(key, row.tags.artists, artists)],
     )
     _store_tracks(connection, key, row.tracks, artists, names)
     _store_hashes(connection, key, names)

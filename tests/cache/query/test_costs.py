@@ -12,7 +12,14 @@ import pytest
 from rosecache.config import ArtistAlias, Config
 from rosecache.database import connect
 from rosecache.model import Release
-from rosecache.query.facets import artist_exists, descriptor_exists, genre_exists, label_exists
+from rosecache.query.facets import (
+    artist_exists,
+    descriptor_exists,
+    genre_exists,
+    label_exists,
+    list_descriptors,
+    list_genres,
+)
 from rosecache.query.files import get_release_files
 from rosecache.query.lists import (
     get_collage,
@@ -22,6 +29,7 @@ from rosecache.query.lists import (
     track_within_release,
 )
 from rosecache.query.releases import filter_releases, get_release, list_releases
+from rosecache.query.times import list_shown_values, newest_change
 from rosecache.query.tracks import get_track, get_tracks_of_release, list_tracks
 from rosecache.update.rows import FileRow
 from tests.support.rows import release_row, store, store_collage, store_playlist, track_row
@@ -51,6 +59,18 @@ ONE_THING: dict[str, Callable[[Config], object]] = {
     "filter_releases by a rare label": lambda c: filter_releases(c, label_filter="Label 1"),
     "filter_releases by a rare artist": lambda c: filter_releases(c, all_artist_filter="Artist 1"),
 }
+
+
+FEW_VALUES: dict[str, Callable[[Config], object]] = {
+    "genres": lambda c: list_shown_values(c, "genre"),
+    "descriptors": lambda c: list_shown_values(c, "descriptor"),
+    "list_genres": list_genres,
+    "list_descriptors": list_descriptors,
+    "newest release": lambda c: newest_change(c, "release"),
+    "newest new release": lambda c: newest_change(c, "new"),
+    "newest loose track": lambda c: newest_change(c, "loose_track"),
+}
+"""What goes through all values, of which there are as many in either library."""
 
 
 def _release(c: Config) -> Release:
@@ -133,7 +153,22 @@ def test_the_measures_see_a_query_that_reads_everything(libraries: list[Config])
     assert scanned_tables(libraries[1], list_releases) == {"r"}
 
 
+@pytest.mark.parametrize("name", FEW_VALUES)
+def test_values_are_listed_in_as_many_steps_however_many_releases_have_them(
+    libraries: list[Config], name: str
+) -> None:
+    small, large = (count_steps(c, FEW_VALUES[name]) for c in libraries)
+    assert small > 0
+    assert abs(large - small) <= small // 10
+
+
 def test_listing_all_takes_steps_by_the_number_of_what_is_listed(libraries: list[Config]) -> None:
-    for query in (list_releases, list_tracks):
+    queries: list[Callable[[Config], object]] = [
+        list_releases,
+        list_tracks,
+        lambda c: list_shown_values(c, "artist"),
+        lambda c: list_shown_values(c, "label"),
+    ]
+    for query in queries:
         small, large = (count_steps(c, query) for c in libraries)
         assert large < 40 * small  # thirty times as much, and some for sorting

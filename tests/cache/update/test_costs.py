@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import stat as stat_module
@@ -17,7 +18,9 @@ import pytest
 from rosecache.config import Config
 from rosecache.database import close_connections, connect, database_path
 from rosecache.update import assign, update_cache
+from rosecache.update.rows import ReleaseRow
 from tests.support.audio import make_release, set_tags
+from tests.support.rows import release_row, store, track_row
 
 _opened: list[str] | None = None
 
@@ -151,3 +154,41 @@ def test_a_rebuild_asks_once_for_the_times_of_each_file(library: Config, asked: 
     asked.clear()
     assert update_cache(library).changed == 3
     assert {asked[os.fsencode(path)] for path in files(library, "*.opus")} == {1}
+
+
+BROWSED_BY = ("artists", "facets", "release_artists", "release_facets", "losses")
+
+
+def rows_written_by_an_edit(c: Config, size: int, **changed: Any) -> int:
+    """Returns how many rows of what releases are browsed by change when one of so many does, which share values."""
+    for number in range(size):
+        store(c, shared_release(f"r{number}"))
+    with connect(c) as connection:
+        connection.execute("CREATE TEMP TABLE written (count)")
+        for table, change in itertools.product(BROWSED_BY, ("INSERT", "UPDATE", "DELETE")):
+            connection.execute(
+                f"CREATE TEMP TRIGGER {change}_{table} AFTER {change} ON main.{table}"
+                " BEGIN INSERT INTO written VALUES (1); END"
+            )
+        store(c, shared_release("r1", mtime=2_000, **changed))
+        count: int = connection.execute("SELECT count(*) FROM written").fetchone()[0]
+    return count
+
+
+def shared_release(release_id: str, **changed: Any) -> ReleaseRow:
+    shown = {"genres": ["K-Pop", "House"], "labels": ["Ebb"], "artists": {"main": ["Kim", "Zed"]}}
+    return release_row(release_id, tracks=[track_row(f"{release_id} t")], **{**shown, **changed})
+
+
+@pytest.mark.parametrize("changed", [{"new": True}, {"title": "Other"}, {"genres": []}])
+def test_an_edit_writes_as_many_rows_however_many_releases_have_its_values(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    written = {
+        rows_written_by_an_edit(
+            Config(music_source_dir=tmp_path, cache_dir=tmp_path / str(size)), size, **changed
+        )
+        for size in (3, 60)
+    }
+    assert len(written) == 1
+    assert 0 < max(written) <= 2 * 5 + 2  # the rows of its five values, out and in again, and what it lost
