@@ -12,7 +12,7 @@ import graphlib
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +35,31 @@ class GenreTree:
         under which it is listed. The parents must not lead in a circle, which the loader checks.
         """
         self._names = {genre.casefold(): genre for genre in parents}
-        self._up: dict[str, set[str]] = {}
-        self._down: dict[str, set[str]] = {}
-        for genre, above in parents.items():
-            below = genre.casefold()
+        self._above = {genre.casefold(): tuple(above) for genre, above in parents.items()}
+        for above in self._above.values():
             for parent in above:
-                folded = parent.casefold()
-                self._names.setdefault(folded, parent)
-                self._up.setdefault(below, set()).add(folded)
-                self._down.setdefault(folded, set()).add(below)
+                self._names.setdefault(parent.casefold(), parent)
         self._ancestors: dict[str, tuple[str, ...]] = {}
         self._descendants: dict[str, tuple[str, ...]] = {}
+
+    def _up(self, genre: str) -> set[str]:
+        return {parent.casefold() for parent in self._above.get(genre, ())}
+
+    def _down(self, genre: str) -> set[str]:
+        return self._below.get(genre, set())
+
+    @functools.cached_property
+    def _below(self) -> Mapping[str, set[str]]:
+        below: dict[str, set[str]] = {}
+        for genre in self._above:
+            for parent in self._up(genre):
+                below.setdefault(parent, set()).add(genre)
+        return below
 
     @functools.cached_property
     def digest(self) -> str:
         """A text that stands for all that the tree says."""
-        up = sorted((genre, sorted(parents)) for genre, parents in self._up.items())
+        up = sorted((genre, sorted(self._up(genre))) for genre, above in self._above.items() if above)
         return hashlib.blake2b(repr((sorted(self._names.items()), up)).encode(), digest_size=8).hexdigest()
 
     @property
@@ -73,7 +82,7 @@ class GenreTree:
         return tuple(sorted((name for name in above if name.casefold() not in given), key=str.casefold))
 
     def _reached(
-        self, start: str, steps: Mapping[str, set[str]], known: dict[str, tuple[str, ...]]
+        self, start: str, step: Callable[[str], set[str]], known: dict[str, tuple[str, ...]]
     ) -> tuple[str, ...]:
         if start not in self._names:
             return ()
@@ -81,7 +90,7 @@ class GenreTree:
             reached: set[str] = set()
             waiting = [start]
             while waiting:
-                found = steps.get(waiting.pop(), set()) - reached
+                found = step(waiting.pop()) - reached
                 reached |= found
                 waiting.extend(found)
             known[start] = self._shown(reached)
