@@ -107,14 +107,19 @@ def _is_usable(opened: _Opened, name: str) -> bool:
     return (status.st_dev, status.st_ino) == (opened.device, opened.inode)
 
 
-def log_stamp(c: Config) -> tuple[int, ...] | None:
-    """Returns what is mostly another value once somebody has written to the database; None if that cannot be told.
+def log_path(c: Config) -> str:
+    """Returns where the write-ahead log of the database is, when there is one."""
+    return f"{database_path(c)}-wal"
 
-    Costs a twentieth of asking the database. It is the inode, the size and the time of the write-ahead log, and so it
-    may change before a commit can be read, and stay the same for two commits in one tick of the clock.
+
+def log_stamp(path: str) -> tuple[int, ...] | None:
+    """Returns what is mostly another value once somebody has written to a database; None if that cannot be told.
+
+    Costs a twentieth of asking the database. It is the inode, the size and the time of the log, whose path is given,
+    and so it may change before a commit can be read, and stay the same for two commits in one tick of the clock.
     """
     try:
-        status = os.stat(f"{database_path(c)}-wal")
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

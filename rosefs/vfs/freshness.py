@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from rosecache.changes import Changes, changes_since, current_position
 from rosecache.config import Config
-from rosecache.database import connect, log_stamp
+from rosecache.database import connect, log_path, log_stamp
 from rosecache.errors import RosecacheError
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,10 @@ class Freshness:
         self._position = current_position(c)
         self._has_news = False
         self._looked_at = clock()
+        self._log_path = log_path(c)
         self._stamp: tuple[int, ...] | None = None
+        """What the log said when the follower asked the database last, at ``_asked_at``."""
+        self._asked_at = clock()
         self._is_failing = False
 
     def is_due(self) -> bool:
@@ -114,15 +117,20 @@ class Freshness:
         if self.is_due():
             self.look()
 
-    def follow(self) -> None:
+    def follow(self) -> bool:
         """Looks, for whoever does nothing else: what goes wrong is logged once, until it works again.
 
-        The database itself is asked if its log has changed, and otherwise now and then.
+        The database itself is asked if its log has changed, and otherwise after a while; returns whether it was.
         """
-        stamp = log_stamp(self._c)
-        is_recent = self._clock() - self._looked_at < UNASKED_SECONDS
-        if is_recent and not self._has_news and stamp is not None and stamp == self._stamp:
-            return
+        stamp = log_stamp(self._log_path)
+        if (
+            stamp is not None
+            and stamp == self._stamp
+            and not self._has_news
+            and self._clock() - self._asked_at < UNASKED_SECONDS
+        ):
+            return False
+        self._asked_at = self._clock()
         self._stamp = None  # unless the look is a success
         try:
             self.look()
@@ -133,6 +141,7 @@ class Freshness:
         else:
             self._stamp = stamp
             self._is_failing = False
+        return True
 
     def look(self) -> None:
         """Applies what changed since the last look."""

@@ -99,10 +99,10 @@ class Reading:
 
     def follow(self) -> None:
         """Notices what changed in the cache, and what was forgotten; to be called several times a second."""
-        self._freshness.follow()
-        self._telling.tell_again()
-        if self._inodes.shrink():
-            give_back()
+        if self._freshness.follow():  # the rest has as much time
+            self._telling.tell_again()
+            if self._inodes.shrink():
+                give_back()
 
     def _apply(self, changes: Changes) -> None:
         dropped = self._tree.apply(changes)

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -185,8 +186,17 @@ class Watcher:
         return identity
 
     async def _cancel_when_replaced(self, identity: tuple[int, int], scope: trio.CancelScope) -> None:
-        while await self._identity() == identity:
-            await trio.sleep(GUARD_SECONDS)
+        stop = threading.Event()
+
+        def wait() -> None:
+            # In one thread all the time: to hand each look to a thread would cost several times the look.
+            while self._identity_now() == identity and not stop.wait(GUARD_SECONDS):
+                pass
+
+        try:
+            await trio.to_thread.run_sync(wait, abandon_on_cancel=True)  # a server that is gone answers never
+        finally:
+            stop.set()
         scope.cancel()
 
     async def _cancel_to_try_again(self, scope: trio.CancelScope) -> None:
@@ -195,16 +205,14 @@ class Watcher:
         scope.cancel()
 
     async def _identity(self) -> tuple[int, int] | None:
-        def ask() -> tuple[int, int] | None:
-            try:
-                status = os.stat(self._c.music_source_dir)
-            except OSError:
-                return None
-            return status.st_dev, status.st_ino
+        return await trio.to_thread.run_sync(self._identity_now, abandon_on_cancel=True)
 
-        return await trio.to_thread.run_sync(
-            ask, abandon_on_cancel=True
-        )  # a server that is gone answers never
+    def _identity_now(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._c.music_source_dir)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _set_state(self, mode: Mode | None = None, **values: Any) -> None:
         if mode is not None and mode != self._state.mode:

@@ -14,7 +14,7 @@ import pytest
 
 import rosecache
 from rosecache.config import Config
-from rosecache.database import connect, log_stamp
+from rosecache.database import connect, log_path, log_stamp
 from rosefs.settings import VfsSettings
 from rosefs.vfs import freshness
 from rosefs.vfs.errors import AbsentError
@@ -118,8 +118,8 @@ def test_what_is_written_is_seen_at_the_next_look(watched: Watched) -> None:
 def test_what_the_log_does_not_tell_of_is_seen_soon(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stamp = log_stamp(watched.c)
-    monkeypatch.setattr(freshness, "log_stamp", lambda c: stamp)
+    stamp = log_stamp(log_path(watched.c))
+    monkeypatch.setattr(freshness, "log_stamp", lambda path: stamp)
     watched.fs.follow()
     set_tags(watched.c.music_source_dir / "loona/01.opus", title="Another")
     rosecache.update_cache(watched.c)

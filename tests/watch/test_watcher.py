@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ import rosecache
 from rosecache.config import Config
 from rosecache.database import connect, database_path
 from rosefs.settings import WatchSettings
+from rosefs.watch import watcher as watching_module
 from rosefs.watch.watcher import Watcher
 from tests.support.audio import PICTURE, make_release, make_track, set_tags
 from tests.support.library import cached_ids, check_cache, make_list, release_id_on_disk
@@ -378,3 +380,46 @@ def test_it_does_nothing_when_it_is_off(c: Config) -> None:
     watcher = Watcher(c, WatchSettings(mode="off"))
     trio.run(watcher.run)
     assert (watcher.state.mode, watcher.state.reason) == ("off", "")
+
+
+# At rest ----------------------------------------------------------------------------------------------
+
+
+class Steps(trio.abc.Instrument):
+    """Notes which tasks of the watcher do something on the event loop."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if "rosefs.watch" in task.name:
+            self.taken.append(task.name)
+
+
+def test_when_nothing_happens_the_event_loop_is_left_alone(
+    c: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = threading.Semaphore(0)
+
+    def look(path: object, *args: object, **named: object) -> os.stat_result:
+        if path == c.music_source_dir and threading.current_thread() is not threading.main_thread():
+            looks.release()
+        return stat(path, *args, **named)  # type: ignore[arg-type]
+
+    async def test() -> None:
+        async with watching(c) as watcher:
+            await until(lambda: not watcher.state.pending)
+            monkeypatch.setattr(os, "stat", look)
+            steps = Steps()
+            trio.lowlevel.add_instrument(steps)
+            for _ in range(20):  # until it has told of its first update
+                steps.taken.clear()
+                await in_thread(lambda: [looks.acquire(timeout=60) for _ in range(5)])
+                if not steps.taken:
+                    break
+            trio.lowlevel.remove_instrument(steps)
+            assert steps.taken == []
+
+    stat = os.stat
+    monkeypatch.setattr(watching_module, "GUARD_SECONDS", 0.02)
+    run(test)
