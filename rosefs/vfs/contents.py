@@ -181,10 +181,12 @@ class ReleasesDirectory(InView):
         """Yields the id, the time and the name of each release, and the entity under which it is listed."""
         namer = self.context.namer
         template = namer.template(self.view.key, "release")
-        place, wanted = self._place, wanted_by(self)
+        place = self._place
         few, self._few = self._few, None
-        if place is not None and wanted is not None:
-            shown = few[1] if few is not None and few[0] == generation else self._shown(wanted, place)
+        shown = few[1] if few is not None and few[0] == generation else None
+        if shown is None and place is not None and (wanted := wanted_by(self)) is not None:
+            shown = self._shown(wanted, place)
+        if shown is not None:
             for release_id, mtime, name in self._named(shown, template):
                 same = intern(release_id)  # as every directory has that lists it
                 yield same, mtime, intern(name), same

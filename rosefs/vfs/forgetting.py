@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import unicodedata
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 
 from rosecache.errors import RosecacheError
 from rosefs.vfs.directories import Directory
@@ -149,13 +149,14 @@ class Forgetting:
 
     # Names ----------------------------------------------------------------------------------------------
 
-    def listed(self, directory: Key, lost: Iterable[str], names: Container[str]) -> None:
+    def listed(self, directory: Key, lost: Collection[str], names: Container[str]) -> None:
         """Forgets what a new listing changed: names that do not lead where they did, and names that are new."""
         with self._lock:
             noted = self._absent.get(directory, set())
             found = {name for name in noted if unicodedata.normalize("NFC", name.decode()) in names}
             noted -= found
-        self._tell(directory, [*found, *map(os.fsencode, lost)])
+        if found or lost:
+            self._tell(directory, [*found, *map(os.fsencode, lost)])
 
     def name(self, directory: Key, name: str) -> None:
         """Forgets a name in a directory."""
