@@ -148,7 +148,7 @@ class Arrivals:
                         names[name] = self._as_it_is(arrival.node_of(entry))
                     except NoEntryError:
                         continue
-        return Listing(names, frozenset(), NEVER_CURRENT)
+        return Listing(names, (), NEVER_CURRENT)
 
     def shown(self, directory: Key, listing: Listing) -> Listing:
         """Returns a listing with the arrivals that are shown there."""

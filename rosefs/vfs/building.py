@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from rosefs.vfs.listings import Listing
 from rosefs.vfs.names import Candidate, Follower
 from rosefs.vfs.nodes import Key
+
+
+class Columns(Sequence[Candidate]):
+    """Candidates that are kept for others to be listed: in three tuples, which take half of what they do."""
+
+    __slots__ = ("_columns",)
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._columns = tuple(zip(*candidates, strict=True)) or ((), (), ())
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return map(Candidate, *self._columns)
+
+    @overload
+    def __getitem__(self, index: int) -> Candidate: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Candidate]: ...
+    def __getitem__(self, index: int | slice) -> Candidate | Sequence[Candidate]:
+        return tuple(self)[index]
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -17,7 +40,7 @@ class Built:
     """What a directory is going to list. ``members``: the releases that it is made from, by id."""
 
     candidates: Sequence[Candidate]
-    members: frozenset[str] = frozenset()
+    members: tuple[str, ...] = ()
     followers: Sequence[Follower] = ()
     complete: Callable[[Mapping[Key, str]], None] | None = None
     """Called with the names, for nodes whose content depends on them."""
@@ -43,6 +66,7 @@ class Shared:
 
     def keep(self, key: Hashable, built: Built) -> Built:
         """Keeps something under a key, which has to tell versions apart, and returns it."""
+        built.candidates = Columns(built.candidates)
         with self._lock:
             self._built[key] = built
         return built

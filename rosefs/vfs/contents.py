@@ -49,6 +49,8 @@ _FEW = 32
 class RootDirectory(Directory):
     """The top of the mount: the views."""
 
+    __slots__ = ()
+
     def build(self, generation: int) -> Built:
         c, views = self.context.c, self.context.settings.named_views
         kinds = {kind for view, _ in views for kind in self._kinds(view)}
@@ -75,6 +77,8 @@ def newest_of_any(c: Config) -> int:
 class InView(Directory):
     """A directory below a view."""
 
+    __slots__ = ("view",)
+
     def __init__(self, key: Key, context: Context) -> None:
         super().__init__(key, context)
         self.view: View = SPACES[key.space]
@@ -95,6 +99,8 @@ class InView(Directory):
 
 class ValuesDirectory(InView):
     """A view that lists artists, genres, collages …"""
+
+    __slots__ = ()
 
     reserves_lost = (
         False  # a value that is gone has no releases; whoever is called the same now may have them
@@ -130,8 +136,12 @@ class ValuesDirectory(InView):
 class ReleasesDirectory(InView):
     """The releases of a view, or under one of its values."""
 
-    _few: tuple[int, Sequence[ShownRelease]] | None = None
-    """As of which generation few releases were found, and which."""
+    __slots__ = ("_few",)
+
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        # As of which generation few releases were found, and which.
+        self._few: tuple[int, Sequence[ShownRelease]] | None = None
 
     def is_short(self) -> bool:
         """Tells by asking for as many as are few. What is found is what is listed next."""
@@ -158,7 +168,7 @@ class ReleasesDirectory(InView):
             seen.add(release_id)
             node = DirectoryNode(Key(space, value, entity), release_id, mtime, generation)
             candidates.append(Candidate(name, entity, node))
-        return Built(candidates, frozenset(seen))
+        return Built(candidates, tuple(seen))
 
     def _everything(self) -> Node:
         # Its time is that of this directory, which the listing above has: out of date from the start.
@@ -274,6 +284,8 @@ def releases_of(directory: InView) -> list[Release]:
 class PlaylistDirectory(InView):
     """A playlist: its tracks by position, its cover, and a generated list of them."""
 
+    __slots__ = ()
+
     extensions = True
 
     def build(self, generation: int) -> Built:
@@ -296,7 +308,7 @@ class PlaylistDirectory(InView):
             m3u8.content = make_m3u8([(names[key], track) for key, track in named])
             m3u8.size = len(m3u8.content)
 
-        releases = frozenset(track.release.id for _, track in members)
+        releases = tuple({track.release.id for _, track in members})
         return Built(candidates, releases, complete=complete)
 
     def content(self) -> tuple[int, Sequence[Track], File | None]:

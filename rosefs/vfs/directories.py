@@ -7,10 +7,9 @@ asked, never the disk of the music. The kinds of directories are in ``contents``
 
 from __future__ import annotations
 
-import threading
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -22,8 +21,9 @@ from rosefs.vfs.building import Built, Shared
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.freshness import Versions
 from rosefs.vfs.listings import Listing
-from rosefs.vfs.names import RETIRED_SECONDS, Candidate, NameMemory, Namer, assign_names, unnumbered
+from rosefs.vfs.names import NO_NAMES, RETIRED_SECONDS, Candidate, Namer, assign_names, unnumbered
 from rosefs.vfs.nodes import ARRIVAL, Key, Node
+from rosefs.vfs.turns import Turn, Turns
 
 _NOTHING: dict[str, Node] = {}
 """What most directories found by name alone; never written to."""
@@ -46,6 +46,8 @@ class Context(msgspec.Struct, frozen=True):
     clock: Callable[[], float]
     """Seconds, from any start."""
     shared: Shared = msgspec.field(default_factory=Shared)
+    turns: Turns = msgspec.field(default_factory=Turns)
+    """Locks of directories."""
     smart: Sequence[Smart] = ()
     """What is listed by a matcher."""
     relisted: Relisted = _tell_nobody
@@ -55,7 +57,14 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Directory(ABC):
-    """A directory of the tree. Safe to use from several threads at once."""
+    """A directory of the tree. Safe to use from several threads at once.
+
+    There are sixteen or so for each release that was looked at in all views, so they are small.
+    """
+
+    __slots__ = (
+        "_dropped_at", "_held_until", "_listing", "_memory", "_single", "_single_from", "_valid_from", "context", "key"
+    )  # fmt: skip
 
     extensions = False
     """What it lists are files, whose extensions stay at the end of their names."""
@@ -67,7 +76,6 @@ class Directory(ABC):
     def __init__(self, key: Key, context: Context) -> None:
         self.key = key
         self.context = context
-        self._lock = threading.Lock()
         self._listing: Listing | None = None
         # What was found by name while there is no listing, and as of which generation.
         self._single = _NOTHING
@@ -75,7 +83,10 @@ class Directory(ABC):
         self._valid_from = 0
         self._dropped_at = 0.0
         self._held_until = 0.0
-        self._memory = NameMemory()
+        self._memory = NO_NAMES
+
+    def _turn(self) -> Turn:
+        return self.context.turns.of(self)
 
     @abstractmethod
     def build(self, generation: int) -> Built:
@@ -111,7 +122,7 @@ class Directory(ABC):
 
     def finds_quickly(self, name: bytes) -> bool:
         """Tells whether a name can be found without listing anything, by doing it; not while somebody lists."""
-        if self._listing is not None or self._lock.locked():
+        if self._listing is not None or self.context.turns.is_taken(self):
             return False
         try:
             return self._find_single(name.decode()) is not None
@@ -164,14 +175,14 @@ class Directory(ABC):
             return self.leading(None)
         return ()
 
-    def is_made_from(self, release_ids: Collection[str]) -> bool:
+    def is_made_from(self, release_ids: Set[str]) -> bool:
         """Tells whether any of the releases is listed, or may be by a listing that is being built."""
-        return self._listing is None or not self._listing.members.isdisjoint(release_ids)
+        return self._listing is None or not release_ids.isdisjoint(self._listing.members)
 
     def bind(self, names: Mapping[str, Key], seconds: float) -> None:
         """Has names that are not listed lead to something for a while, and nothing else get them."""
-        with self._lock:
-            self._memory.update({}, names.items(), self.context.clock() + seconds)
+        with self._turn():
+            self._memory = self._memory.updated({}, names.items(), self.context.clock() + seconds)
             self.context.relisted(self.key, (), names)
 
     def has_equals(self, name: str) -> bool:
@@ -185,13 +196,13 @@ class Directory(ABC):
 
     def close_up(self) -> None:
         """Gives names that were kept from others for a while to those who wait for them."""
-        with self._lock, suppress(NoEntryError):  # when all of it is gone
+        with self._turn(), suppress(NoEntryError):  # when all of it is gone
             self._list_anew()
         self.context.closed_up(self.key)
 
     def unbind(self, name: str) -> None:
         """Takes back :meth:`bind`."""
-        with self._lock:
+        with self._turn():
             self._memory.release(name)
             self.context.relisted(self.key, (name,), ())
 
@@ -208,7 +219,7 @@ class Directory(ABC):
         block fails, everything is as it was.
         """
         self.entries()
-        with self._lock:
+        with self._turn():
             before, until = self._listing, self._held_until
             assert before is not None
             names = {name: node for name, node in before.names.items() if node.key != without}
@@ -217,7 +228,7 @@ class Directory(ABC):
         try:
             yield
         except BaseException:
-            with self._lock:
+            with self._turn():
                 if self._listing is held:
                     self._listing, self._held_until = before, until
             self.context.closed_up(self.key)  # it may have been read meanwhile
@@ -240,7 +251,7 @@ class Directory(ABC):
         listing = self._listing
         if listing is not None and self._is_good(listing):
             return listing
-        with self._lock:
+        with self._turn():
             if self._listing is not None and self.is_ready:
                 return self._listing
             return self._list_anew()
@@ -275,7 +286,7 @@ class Directory(ABC):
 
     def _find_single(self, name: str) -> Sequence[Node] | None:
         """Returns what a name stands for without listing anything; None if that cannot be told."""
-        with self._lock:
+        with self._turn():
             generation = self.context.versions.generation
             if self._listing is not None or self._memory:
                 return None
@@ -349,7 +360,9 @@ class Directory(ABC):
         if built.complete is not None:
             built.complete({node.key: name for name, node in names.items()})
         lost = [(name, key) for name, key in bound.items() if name not in names or names[name].key != key]
-        self._memory.update(names, lost, (self._dropped_at or self.context.clock()) + RETIRED_SECONDS)
+        self._memory = self._memory.updated(
+            names, lost, (self._dropped_at or self.context.clock()) + RETIRED_SECONDS
+        )
         listing = Listing(names, built.members, generation, before=self._listing)
         if is_first and built.complete is None:
             built.listing = listing

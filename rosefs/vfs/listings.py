@@ -60,7 +60,7 @@ class Listing:
     def __init__(
         self,
         names: dict[str, Node],
-        members: frozenset[str],
+        members: tuple[str, ...],
         generation: int,
         *,
         before: Listing | None = None,

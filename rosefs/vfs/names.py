@@ -136,17 +136,13 @@ class Namer:
             self._count = 0
 
 
-_NOTHING: dict[str, tuple[Key, float]] = {}
-"""What most directories remember; never written to."""
-
-
 class NameMemory:
     """Names that were taken away in one directory, and until when they still work."""
 
     __slots__ = ("_retired",)
 
-    def __init__(self) -> None:
-        self._retired = _NOTHING
+    def __init__(self, retired: Mapping[str, tuple[Key, float]]) -> None:
+        self._retired = dict(retired)
 
     def __bool__(self) -> bool:
         return bool(self._retired)
@@ -174,17 +170,21 @@ class NameMemory:
         """Tells whether something still has a retired name."""
         return any(owner == key and now < until for owner, until in self._retired.values())
 
-    def update(self, listed: Mapping[str, Node], lost: Iterable[tuple[str, Key]], until: float) -> None:
-        """Retires what was lost, and takes back what is listed again."""
-        retired = {name: (key, until) for name, key in lost}
-        if retired:
-            self._retired = self._retired | retired
-        for name in [name for name in self._retired if name in listed]:
-            del self._retired[name]
+    def updated(
+        self, listed: Mapping[str, Node], lost: Iterable[tuple[str, Key]], until: float
+    ) -> NameMemory:
+        """Returns one in which what was lost is retired, and what is listed again is not any more."""
+        retired = self._retired | {name: (key, until) for name, key in lost}
+        left = {name: owner for name, owner in retired.items() if name not in listed}
+        return NameMemory(left) if left else NO_NAMES
 
     def release(self, name: str) -> None:
         """Lets go of a name."""
         self._retired.pop(name, None)
+
+
+NO_NAMES = NameMemory({})
+"""The memory of most directories."""
 
 
 class _Taken(Container[str]):

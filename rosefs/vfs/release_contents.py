@@ -28,6 +28,7 @@ from rosecache.query.shown import (
 from rosecache.templates import NameTemplate
 from rosefs.vfs.building import Built
 from rosefs.vfs.contents import InView, releases_of, wanted_by
+from rosefs.vfs.directories import Context
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_file_node
 from rosefs.vfs.names import Candidate, Follower
@@ -40,10 +41,14 @@ _NAME = itemgetter(4)
 class AllTracksDirectory(InView):
     """All tracks of the releases that the directory above lists."""
 
+    __slots__ = ("_parts",)
+
     extensions = True
 
-    _parts: Collection[Built] = ()
-    """What is listed of each release, for other such directories to have it too."""
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        # What is listed of each release, for other such directories to have it too.
+        self._parts: Collection[Built] = ()
 
     def build(self, generation: int) -> Built:
         c, shared = self.context.c, self.context.shared
@@ -58,14 +63,14 @@ class AllTracksDirectory(InView):
         for release_id, tracks in found.items():
             built = Built(
                 [
-                    Candidate(row[4], row[0], node)
+                    Candidate(row[4], node.key.value, node)
                     for row, node in _with_nodes(self, "track", tracks, release_id, generation)
                 ]
             )
             parts[release_id] = shared.keep(keys[release_id], built)
-        self._parts = [part for part in parts.values() if part is not None]
+        self._parts = tuple(part for part in parts.values() if part is not None)
         candidates = [candidate for part in self._parts for candidate in part.candidates]
-        return Built(candidates, frozenset(releases))
+        return Built(candidates, tuple(releases))
 
     def _heads(self) -> Iterator[ReleaseHead]:
         """Yields the releases of the directory above, in its order."""
@@ -95,11 +100,15 @@ class AllTracksDirectory(InView):
 class ReleaseDirectory(InView):
     """A release: its tracks, its cover, its datafile, and its other files."""
 
+    __slots__ = ("_built",)
+
     extensions = True
     most_single = 1  # who asks for a second track is likely to ask for all
 
-    _built: Built | None = None
-    """What is listed, for other directories of the release to have it too."""
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        # What is listed, for other directories of the release to have it too.
+        self._built: Built | None = None
 
     def is_short(self) -> bool:
         return True
@@ -125,7 +134,7 @@ class ReleaseDirectory(InView):
         tracks, files = self._contents()
         # Tracks have the first choice of names, and among other files those that programs look for.
         candidates = [
-            Candidate(row[4], row[0], node)
+            Candidate(row[4], node.key.value, node)
             for row, node in _with_nodes(self, "all_tracks", tracks, release_id, generation)
         ]
         single: dict[str, ShownFile] = {}
@@ -144,7 +153,7 @@ class ReleaseDirectory(InView):
             name = os.path.basename(os.fsdecode(datafile[2]))
             candidates.append(Candidate(name, "~2", _file_node(datafile, release_id, generation)))
         followers = list(self._extra(tracks, extra, generation))
-        return Built(candidates, frozenset((release_id,)), followers)
+        return Built(candidates, (release_id,), followers)
 
     def _contents(self) -> tuple[Sequence[ShownTrack], Sequence[ShownFile]]:
         """Returns the tracks, with names, and the other files. Raises NoEntryError if the release is gone."""

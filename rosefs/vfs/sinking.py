@@ -60,7 +60,7 @@ class Sinking(Writing):
     def _shown(self, directory: Key) -> Listing:
         ghosts = {} if self._edits is None else self._edits.sinks.ghosts.listed(directory)
         if directory.space == GHOSTS:
-            return Listing({ghost.name: ghost.node for ghost in ghosts.values()}, frozenset(), 0)
+            return Listing({ghost.name: ghost.node for ghost in ghosts.values()}, (), 0)
         shown = super()._shown(directory)
         # Of what has become a member, the member is listed.
         names = {

@@ -29,6 +29,8 @@ def search_node(c: Config, key: Key, generation: int) -> Node:
 class ListsDirectory(ValuesDirectory):
     """A view that shows smart lists, beside the lists that there are: Collages, Playlists, Search."""
 
+    __slots__ = ()
+
     def build(self, generation: int) -> Built:
         c, kind = self.context.c, self.view.smart
         lists = super().build(generation).candidates
@@ -64,6 +66,8 @@ class ListsDirectory(ValuesDirectory):
 class SearchDirectory(ReleasesDirectory):
     """The releases that a search finds; a matcher as a name leads to those of them that it finds too."""
 
+    __slots__ = ()
+
     @property
     def remembers_names(self) -> bool:
         return not is_typed(self.key) and super().remembers_names
@@ -80,6 +84,8 @@ def _find_search(directory: ListsDirectory | SearchDirectory, name: str) -> Node
 
 class SmartPlaylistDirectory(PlaylistDirectory):
     """The tracks that a matcher finds, and a generated list of them."""
+
+    __slots__ = ()
 
     def content(self) -> tuple[int, Sequence[Track], File | None]:
         smart = find_smart(self.context.smart, "playlist", self.key.value)

@@ -7,7 +7,7 @@ have touched. It knows no inode numbers and no handles.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 import msgspec
 from msgspec.structs import replace
@@ -243,7 +243,7 @@ class Tree:
             directory.drop()
         return Dropped(ids, directories, frozenset(directory.key for directory in directories))
 
-    def _is_touched(self, directory: Directory, ids: Collection[str], touched: set[tuple[str, str]]) -> bool:
+    def _is_touched(self, directory: Directory, ids: Set[str], touched: set[tuple[str, str]]) -> bool:
         key = directory.key
         if key == ROOT_KEY or (not key.value and SPACES[key.space].values is not None):
             return True

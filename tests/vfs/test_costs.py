@@ -17,6 +17,7 @@ from rosecache.naming import UNNAMED
 from rosefs.vfs import listings
 from rosefs.vfs.contents import ReleasesDirectory
 from rosefs.vfs.model import ROOT_INODE
+from rosefs.vfs.names import NO_NAMES, Candidate
 from tests.support.browsing import Browser, counted_queries
 from tests.support.rows import release_row, store, store_collage, store_playlist, track_row
 
@@ -467,7 +468,9 @@ def test_what_was_listed_takes_little_memory_for_each_entry(
 ) -> None:
     monkeypatch.setattr(listings, "MOST_SPREAD", 10)  # few beside all that there are, as in a large library
     few = Browser(full)
-    list(few.walk("Artists/Artist 1"))  # what every mount loads
+    for path in few.ls():  # what every mount loads
+        few.ls(path)
+    list(few.walk("Artists/Artist 1"))
     browser = Browser(full)
     gc.collect()
     tracemalloc.start()
@@ -478,7 +481,20 @@ def test_what_was_listed_takes_little_memory_for_each_entry(
     finally:
         tracemalloc.stop()
     assert entries > 8000
-    assert taken / entries < 130
+    assert taken / entries < 100
+
+
+def test_directories_that_were_listed_are_small(full: Config) -> None:
+    browser = Browser(full)
+    gc.collect()
+    before = sum(type(each) is Candidate for each in gc.get_objects())
+    _list_all(browser, ROOT_INODE)
+    directories = browser.fs._tree.directories()
+    assert len(directories) > 900
+    assert not [each for each in directories if hasattr(each, "__dict__")]
+    assert {each._memory for each in directories} == {NO_NAMES}  # nothing has changed its name
+    gc.collect()
+    assert sum(type(each) is Candidate for each in gc.get_objects()) == before  # they are listed by now
 
 
 def _list_all(browser: Browser, inode: int) -> int:

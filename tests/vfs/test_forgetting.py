@@ -293,12 +293,12 @@ def test_when_the_cache_does_not_answer_everything_is_told(watched: Watched) -> 
     set_tags(watched.c.music_source_dir / "loona/01.opus", title="Another")
     rosecache.update_cache(watched.c)
 
-    def fail(release_ids: object) -> NoReturn:
+    def fail(directory: object, release_ids: object) -> NoReturn:
         raise sqlite3.OperationalError("disk I/O error")
 
     releases = watched.fs._tree.directory(Key("releases", "", ""))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(releases, "lost", fail)
+        patch.setattr(type(releases), "lost", fail)
         names, attributes, pages = watched.told()
     lists = ("Collages", "Playlists")
     assert {path for path in watched.paths.values() if path and not path.startswith(lists)} <= names | set(
