@@ -277,7 +277,7 @@ def serve(
         handlers = Handlers(tree, kernel, timeouts, start)
         others = open_devices()
         with explaining_refusal(mountpoint):
-            llfuse.init(handlers, str(mountpoint), {*llfuse.default_options, *options})
+            llfuse.init(handlers, str(mountpoint), {*llfuse.default_options, "atomic_o_trunc", *options})
         try:
             kernel.attach(*(open_devices() - others))
             llfuse.main(workers=WORKERS)

@@ -24,8 +24,8 @@ class Operations(Protocol):
     ``flush``, unless ``is_clean`` says that it will not.
 
     ``asker`` is the number of the thread that asks, as the kernel tells it (``pid`` in ``linux/fuse.h``); 0 if that is
-    in another namespace. Who opens a file by its path has looked up the name, if the kernel may not keep it, just
-    before.
+    in another namespace. Who is about to change a file may be refused by StaleError: then the kernel looks up all names
+    of the path again, in the same thread, and tries once more.
     """
 
     @property

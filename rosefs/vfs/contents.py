@@ -23,6 +23,7 @@ from rosefs.vfs.building import Built
 from rosefs.vfs.directories import Context, Directory
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_release_node
+from rosefs.vfs.listings import Listing
 from rosefs.vfs.names import Candidate, unnumbered
 from rosefs.vfs.nodes import (
     ALL_TRACKS,
@@ -236,6 +237,8 @@ class ReleasesDirectory(InView):
         ]
 
     def lost(self, release_ids: Collection[str] | None) -> Collection[str]:
+        if self.view.ordered:
+            return super().lost(release_ids)  # which is short
         names = {name: key for name, key in self.leading(release_ids).items() if key.entity != ALL_TRACKS}
         if not names:
             return ()
@@ -281,7 +284,32 @@ def releases_of(directory: InView) -> list[Release]:
     return directory.view.releases(c, key.value)
 
 
-class PlaylistDirectory(InView):
+class FlatDirectory(InView):
+    """A directory of files of many releases."""
+
+    __slots__ = ("_forgotten",)
+
+    def __init__(self, key: Key, context: Context) -> None:
+        super().__init__(key, context)
+        self._forgotten: Listing | None = None
+        """What was listed when all names were said to be lost."""
+
+    def lost(self, release_ids: Collection[str] | None) -> Collection[str]:
+        """Returns the names that lead nowhere any more.
+
+        Where any change may change all, these are all, once: a file costs nothing to be asked for again, and only then
+        is it found out what is listed.
+        """
+        if not self.view.of_any:
+            return super().lost(release_ids)
+        listing = self._listing
+        if listing is None or listing is self._forgotten or self.is_current(listing):
+            return ()
+        self._forgotten = listing  # out of which no name is kept any more
+        return self.leading(None)
+
+
+class PlaylistDirectory(FlatDirectory):
     """A playlist: its tracks by position, its cover, and a generated list of them."""
 
     __slots__ = ()

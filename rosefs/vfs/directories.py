@@ -196,6 +196,8 @@ class Directory(ABC):
 
     def close_up(self) -> None:
         """Gives names that were kept from others for a while to those who wait for them."""
+        if self.is_held:
+            return  # by a later gesture, after which it closes up
         with self._turn(), suppress(NoEntryError):  # when all of it is gone
             self._list_anew()
         self.context.closed_up(self.key)
@@ -222,9 +224,11 @@ class Directory(ABC):
         with self._turn():
             before, until = self._listing, self._held_until
             assert before is not None
+            lost = self.names_of(without)
             names = {name: node for name, node in before.names.items() if node.key != without}
             held = self._listing = Listing(names, before.members, before.generation, before=before)
             self._held_until = self.context.clock() + seconds
+        self.context.relisted(self.key, lost, names)
         try:
             yield
         except BaseException:
@@ -236,7 +240,9 @@ class Directory(ABC):
 
     def let_go(self) -> None:
         """Ends what :meth:`hold` began."""
-        self._held_until = 0.0
+        if self.is_held:
+            self._held_until = 0.0
+            self.close_up()
 
     @property
     def is_held(self) -> bool:

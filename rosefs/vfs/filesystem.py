@@ -8,7 +8,7 @@ write to files in ``writing``. A write operation finds out what names stand for 
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from rosefs.vfs.edits import Operation, Request
 from rosefs.vfs.errors import (
@@ -22,7 +22,8 @@ from rosefs.vfs.errors import (
 from rosefs.vfs.filling import Filling
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.model import Attributes
-from rosefs.vfs.nodes import DirectoryNode, FileNode, nameless
+from rosefs.vfs.nodes import DirectoryNode, FileNode, Node, nameless
+from rosefs.vfs.places import Place, place_of
 from rosefs.vfs.removal_gestures import removes_file
 from rosefs.vfs.writing import missing
 
@@ -106,10 +107,21 @@ class FileSystem(Filling):
         renamed = self._overlay.resolve(request.node.key)
         if renamed is not None and renamed.key != request.node.key:
             self._inodes.part(request.node.key, renamed)
+        self._renamed_list(request.node, to_parent, to_name)
         if isinstance(to.node, DirectoryNode) and to.node.key != request.node.key:
             self._inodes.removed(to.node.key)  # that is how the kernel takes it, also where both go on
         self._forget(request)
         self._forget(to)
+
+    def _renamed_list(self, node: Node, to_parent: int, to_name: bytes) -> None:
+        """Has a list that was renamed be found at once, by what the kernel takes for it until it looks it up."""
+        key = node.key
+        if not isinstance(node, DirectoryNode) or place_of(key) not in (Place.COLLAGE, Place.PLAYLIST):
+            return
+        with suppress(NoEntryError):  # a list that is gone again
+            renamed = self._find(self._directory(to_parent), to_name)
+            self._forgetting.names_in(key)
+            self._inodes.renamed(key, renamed)
 
     def setxattr(self, inode: int, name: bytes, value: bytes) -> None:
         """Sets an extended attribute. Raises NotSupportedError for all but one, of what is no import."""

@@ -37,7 +37,7 @@ from rosefs.vfs.errors import (
 )
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.handles import FileHandle
-from rosefs.vfs.inodes import Inode
+from rosefs.vfs.inodes import Inode, Way
 from rosefs.vfs.listings import Listing
 from rosefs.vfs.model import Appearance, Attributes, Changes, OpenFile
 from rosefs.vfs.nodes import ARRIVAL, DirectoryNode, Key, Node
@@ -293,8 +293,8 @@ class Filling(Sinking):
             perform(self._editing(), Operation.SET_ATTRIBUTES, request)
             return self._attributes(self._current(inode))
 
-    def _request_of(self, inode: Inode, asker: int, changes: Changes | None = None) -> Request:
-        request = super()._request_of(inode, asker, changes)
+    def _request_of(self, inode: Inode, way: Way, changes: Changes | None = None) -> Request:
+        request = super()._request_of(inode, way, changes)
         if request.directory.space == ARRIVAL and inode.node.key.space != ARRIVAL:
             # Looked up by a name of before it was a file of a release.
             return replace(request, directory=Key(RELEASES.space, "", inode.node.release_id))

@@ -23,22 +23,22 @@ from rosefs.vfs.nodes import (
     PLAYLIST_COVER,
     PLAYLIST_M3U8,
     ROOT_KEY,
+    SMART_COLLAGES,
     SMART_LISTS,
     FileNode,
     Key,
     Node,
     playlist_of,
 )
-from rosefs.vfs.searching import is_saved, is_typed, leads_for_good
+from rosefs.vfs.searching import is_typed, leads_for_good
 from rosefs.vfs.telling import Telling
 from rosefs.vfs.tree import Dropped, Tree
 from rosefs.vfs.views import SPACES
 
 log = logging.getLogger(__name__)
 
-_WITHOUT_CACHED_NAMES = ("collages", "playlists", *SMART_LISTS)
-"""Views where names come and go by number, and where a name tells what writing to a file means: the kernel asks
-for each name every time. In saved searches too."""
+_WITHOUT_KEPT_ABSENCE = ("collages", "playlists", *SMART_LISTS)
+"""Views where names come by number: the kernel asks for those that are not there every time."""
 
 _MAX_ABSENT = 1000
 """How many absent names of one directory are noted; the kernel asks for more of them every time."""
@@ -64,7 +64,7 @@ class Forgetting:
 
     def may_keep_absence(self, directory: Key, name: bytes) -> bool:
         """Tells whether the kernel may remember that a name is not there, and takes note that it does."""
-        if not _names_last(directory):
+        if directory.space in _WITHOUT_KEPT_ABSENCE or not _names_last(directory):
             return False
         try:
             text = unicodedata.normalize("NFC", name.decode())
@@ -80,12 +80,13 @@ class Forgetting:
             noted.add(name)
         return self._tree.directory(directory).bound_now(text) == (None, True)
 
-    def may_keep_name(self, inode: Inode, directory: Key, name: bytes) -> bool:
+    def may_keep_name(self, inode: Inode, parent: Inode, name: bytes) -> bool:
         """Tells whether the kernel may remember where a name leads: not if it does so for a moment only.
 
         Nor if it is another form of what is listed, as only listed names are known when they end.
         """
-        if inode.is_member or not _names_last(directory):
+        directory = parent.node.key
+        if parent.is_renamed or not _names_last(directory):
             return False
         text = os.fsdecode(name)
         if leads_for_good(directory, text):
@@ -96,18 +97,12 @@ class Forgetting:
         """Tells whether the kernel may remember names of what a directory lists, if nothing has changed since."""
         return _names_last(directory)
 
-    def is_current(self, directory: Key, listing: Listing) -> bool:
+    def is_current(self, parent: Inode, listing: Listing) -> bool:
         """Tells whether a directory lists this as long as nothing changes: not what is old, or shown for a moment."""
-        if directory != ROOT_KEY and directory.space not in SPACES:
-            return False  # programs fill it
+        directory = parent.node.key
+        if parent.is_renamed or _is_filled(directory):
+            return False
         return self._tree.directory(directory).is_current(listing)
-
-    def become_member(self, inode: Inode) -> None:
-        """Has the kernel ask for all names of a file from now on: only that tells through which it is opened."""
-        inode.is_member = True
-        if inode.lookups > 1:
-            self.names_of(inode.node)
-            self._telling.wait()
 
     def limit_searches(self, key: Key, directory: Key, name: bytes) -> None:
         """Takes note of a search that was looked up, and has the kernel let go of the oldest if there are too many."""
@@ -175,6 +170,10 @@ class Forgetting:
         for directory in self._tree.showing(node.release_id):
             self._tell(directory.key, map(os.fsencode, directory.names_of(node.key)))
 
+    def names_in(self, directory: Key) -> None:
+        """Forgets all names in a directory."""
+        self._tell(directory, map(os.fsencode, self._tree.directory(directory).leading(None)))
+
     # Changes --------------------------------------------------------------------------------------------
 
     def after(self, dropped: Dropped) -> None:
@@ -204,7 +203,7 @@ class Forgetting:
     def _forget_everything(self) -> None:
         self._forget_absent()
         for directory in self._tree.directories():
-            self._tell(directory.key, map(os.fsencode, directory.leading(None)))
+            self.names_in(directory.key)
         for inode in self._inodes.known():
             tell = self._telling.attributes if inode.opens else self._telling.pages
             tell(inode.number)
@@ -259,7 +258,13 @@ class Forgetting:
 
 
 def _names_last(directory: Key) -> bool:
-    """Tells whether the kernel may remember names in a directory: not in one of lists, or that programs fill."""
-    if directory.space in _WITHOUT_CACHED_NAMES or is_saved(directory):
-        return False
-    return directory == ROOT_KEY or directory.space in SPACES
+    """Tells whether the kernel may remember names in a directory.
+
+    Not in one that programs fill, and not in a smart collage: after any change it would have to be found out what that
+    lists, or names of directories would be taken back, and with them what the files in these were called before.
+    """
+    return not _is_filled(directory) and (directory.space != SMART_COLLAGES or bool(directory.entity))
+
+
+def _is_filled(directory: Key) -> bool:
+    return directory != ROOT_KEY and directory.space not in SPACES

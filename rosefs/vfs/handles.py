@@ -16,8 +16,8 @@ import msgspec
 
 from rosefs.vfs.disks import Disks
 from rosefs.vfs.errors import AccessDeniedError, BadHandleError, NoEntryError, SourceIOError
-from rosefs.vfs.inodes import Inode
-from rosefs.vfs.nodes import FileNode, Key
+from rosefs.vfs.inodes import Inode, Way
+from rosefs.vfs.nodes import FileNode
 
 _WOULD_BLOCK = (errno.EAGAIN, errno.EWOULDBLOCK)
 _NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
@@ -152,8 +152,10 @@ class FileHandle(msgspec.Struct, frozen=True):
     content: Readable
     writes: bool = False
     """Opened for writing, maybe for reading too."""
-    through: Key | None = None
-    """The directory in which it was looked up to be opened for writing."""
+    way: Way | None = None
+    """Where it was looked up to be opened for writing."""
+    opener: int = 0
+    """The number of the thread that has opened it; 0 if that is not known."""
 
     @property
     def current(self) -> Readable:

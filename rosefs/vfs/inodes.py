@@ -24,9 +24,6 @@ _FIRST_FREE = ROOT_INODE + 1
 
 _LARGE, _FAR = 1000, 4
 
-_MOST_WAYS = 16
-"""How many programs may be about to open one file at once."""
-
 _ID_LENGTH = 36
 _SPREAD = 0x9E3779B97F4A7C15
 """Any large odd number: so both halves of an id count."""
@@ -79,17 +76,16 @@ class Inode:
         stamp: What tells whether the file is the one that was opened last; None if it was not yet.
         newest: The newest time that was shown; a directory's time never goes back.
         draft: What programs are writing to it, or wrote since somebody opened it; None if nobody did.
-        through: The directory in which it was looked up last.
+        through: The directory in which it was looked up or listed last.
         called: The name under which it was.
-        ways: The same by who asks, for a file that is looked up in a collage or a playlist too.
-        awaited: Who was told to look the name up again, before the next try; None if nobody was.
-        is_member: It was looked up in a collage or a playlist, where writing means something else.
+        in_list: Where it was shown last in a list, where writing means something else; None if it was in none.
+        is_renamed: It is a list that the kernel has renamed, and is known by another number from now on.
         is_removed: The kernel has removed this directory, or renamed another over it, and shows it as empty for good.
     """
 
     __slots__ = (
-        "awaited", "called", "draft", "first", "is_member", "is_removed", "lookups", "newest", "node", "number",
-        "opens", "stamp", "through", "ways",
+        "called", "draft", "first", "in_list", "is_removed", "is_renamed", "lookups", "newest", "node", "number",
+        "opens", "stamp", "through",
     )  # fmt: skip
 
     def __init__(self, number: int, node: Node) -> None:
@@ -103,9 +99,8 @@ class Inode:
         self.draft: Draft | None = None
         self.through: Key | None = None
         self.called = ""
-        self.ways: dict[int, Way] | None = None
-        self.awaited: int | None = None
-        self.is_member = False
+        self.in_list: Way | None = None
+        self.is_renamed = False
         self.is_removed = False
 
     def renew(self, node: Node) -> None:
@@ -114,9 +109,17 @@ class Inode:
             self.first = node
         self.node = node
 
-    def way(self, asker: int) -> Way:
-        """Returns where, and under which name, somebody looked it up last; if that is not known, whoever did."""
-        return (self.ways or {}).get(asker, (self.through, self.called))
+    def looked_up(self, directory: Key, name: str, *, in_list: bool) -> None:
+        """Takes note of where it was found."""
+        # First where in a list: who finds none is to go by a way that is in none.
+        if in_list:
+            self.in_list = directory, name
+        self.through, self.called = directory, name
+
+    @property
+    def way(self) -> Way:
+        """Where it was looked up or listed last, by whomever."""
+        return self.through, self.called
 
 
 class Inodes:
@@ -162,17 +165,6 @@ class Inodes:
             inode = self._enter(node)
             inode.lookups += 1
             return inode
-
-    def looked_up(self, inode: Inode, directory: Key, name: str, asker: int) -> None:
-        """Takes note of the way to a file: of a member of lists also who asked for it, if that is known."""
-        inode.through, inode.called = directory, name
-        if inode.is_member and asker:
-            with self._lock:
-                ways = inode.ways = inode.ways or {}
-                ways.pop(asker, None)
-                ways[asker] = (directory, name)
-                if len(ways) > _MOST_WAYS:
-                    del ways[next(iter(ways))]
 
     def forget(self, number: int, count: int) -> list[Key]:
         """Takes back lookups; never fails. Returns the key of what is not known any more, if so."""
@@ -233,6 +225,16 @@ class Inodes:
             if inode is not None and inode.opens:
                 self._renumber(key)
                 inode.node = node
+
+    def renamed(self, old: Key, node: Node) -> None:
+        """Has what the kernel knows as a directory stand for what it was renamed to.
+
+        The kernel goes by the old number until it has looked up the new name, and whoever stands there goes on by it.
+        """
+        with self._lock:
+            inode = self._known.get(self.number_of(old))
+            if inode is not None:
+                inode.node, inode.is_renamed = node, True
 
     def removed(self, key: Key) -> None:
         """Takes note that the kernel has removed a directory.

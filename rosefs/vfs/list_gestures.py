@@ -147,7 +147,7 @@ def remove_from_playlist(edits: Edits, request: Request) -> None:
         remove_member(edits, request.directory, node)
         edits.sinks.forget(request.directory, node.key.id)
     elif node.key.space == PLAYLIST_COVER:
-        with edits.tree.directory(request.directory).hold(MOMENT, without=node.key), _behind_is_done():
+        with _held(edits, request.directory, without=node.key), _behind_is_done():
             lists.delete_cover(edits.c, edits.journal, request.directory.value)
     else:
         edits.overlay.hide(request.directory, node.key)
@@ -213,9 +213,18 @@ def _remove_locked(edits: Edits, key: Key, node: Node) -> None:
     path = lists.list_path(edits.c, kind, name)
     before = _before(edits, directory, path)
     shown = _members(directory)
-    with directory.hold(MOMENT, without=node.key), _behind_is_done():
+    with _held(edits, key, without=node.key), _behind_is_done():
         _remove_shown(edits, kind, name, shown, node)
     edits.lists_before[str(path)] = (before, edits.clock() + MOMENT)
+
+
+@contextmanager
+def _held(edits: Edits, key: Key, *, without: Key) -> Iterator[None]:
+    """Has a list's directory keep its names, but for one thing, for a moment after the block, and then close up."""
+    directory = edits.tree.directory(key)
+    with directory.hold(MOMENT, without=without):
+        yield
+    edits.later.at(edits.clock() + MOMENT, ("close up", key), directory.close_up)
 
 
 def _remove_shown(edits: Edits, kind: Kind, name: str, shown: list[Node], node: Node) -> None:

@@ -22,7 +22,9 @@ SEARCH: Literal["search"] = "search"
 """The view of searches. Their directories are called by matchers, and are in one another: the names are the value of
 the key, with slashes between them."""
 
-SMART_LISTS: Mapping[str, ViewKey] = {"smart-collages": "collages", "smart-playlists": "playlists"}
+SMART_COLLAGES = "smart-collages"
+
+SMART_LISTS: Mapping[str, ViewKey] = {SMART_COLLAGES: "collages", "smart-playlists": "playlists"}
 """The spaces of the lists that a matcher makes, with the views that show them."""
 
 

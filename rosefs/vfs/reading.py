@@ -137,10 +137,8 @@ class Reading:
             raise
         inode = self._inodes.remember(found)
         self._forgetting.limit_searches(found.key, directory.key, name)
-        if place_of(directory.key) in OF_MEMBERS and not inode.is_member:
-            self._forgetting.become_member(inode)
-        self._inodes.looked_up(inode, directory.key, os.fsdecode(name), asker)
-        keep_name = self._forgetting.may_keep_name(inode, directory.key, name)
+        inode.looked_up(directory.key, os.fsdecode(name), in_list=place_of(directory.key) in OF_MEMBERS)
+        keep_name = self._forgetting.may_keep_name(inode, self._inodes.get(parent), name)
         return self._attributes(inode, keep_name=keep_name)
 
     def forget(self, inode: int, count: int) -> None:
@@ -187,7 +185,7 @@ class Reading:
             node = self._fresh(self._directory(inode))
             reading = self._listings.begin(inode, node.key, self._shown(node.key))
         # Looked at before the answer: of what changes from now on the kernel is told after it has got that.
-        is_current = self._forgetting.is_current(reading.directory, reading.listing)
+        is_current = self._forgetting.is_current(self._inodes.get(inode), reading.listing)
         reading.keeps = reading.keeps and is_current
         index = bisect_right(reading.listing.places, offset)
         if index == len(reading.listing.places):
@@ -204,9 +202,11 @@ class Reading:
             name, node = names[number], nodes[number]
             inode = remember(node if node.release_id else self._tree.listed(node))
             # Where the kernel remembers names it does not ask for them before it opens a file.
-            if inode.through is None or not (of_members or inode.is_member):
+            if of_members:
+                inode.in_list = directory, name
+            else:
                 inode.through, inode.called = directory, name
-            attributes = attributes_of(inode, keep_name=keeps_names and not inode.is_member)
+            attributes = attributes_of(inode, keep_name=keeps_names)
             encoded = name.encode() if name.isascii() else os.fsencode(name)
             yield DirectoryEntry(encoded, attributes, places[number])
 
@@ -218,8 +218,7 @@ class Reading:
         node = self._inodes.get(inode).node
         if not isinstance(node, DirectoryNode):
             return self.is_known(inode)
-        has_members = place_of(node.key) in OF_MEMBERS  # see become_member
-        return not has_members and self.is_known(inode) and self._tree.is_cheap(node.key, name)
+        return self.is_known(inode) and self._tree.is_cheap(node.key, name)
 
     def is_known(self, inode: int) -> bool:
         """Tells whether the attributes of a directory or file are known without asking the cache."""
@@ -239,9 +238,9 @@ class Reading:
         """
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
             raise ReadOnlyError("this file system is read-only")
-        return self._open_to_read(inode)
+        return self._open_to_read(inode, asker)
 
-    def _open_to_read(self, inode: int) -> OpenFile:
+    def _open_to_read(self, inode: int, asker: int) -> OpenFile:
         self._freshness.check()
         opened = self._current(inode)
         node = opened.node
@@ -250,13 +249,13 @@ class Reading:
         draft = opened.draft
         if draft is not None and draft.shown() is not None:
             self._inodes.opened_draft(opened)
-            return OpenFile(self._handles.add(FileHandle(opened, draft)), keep_cache=True)
+            return OpenFile(self._handles.add(FileHandle(opened, draft, opener=asker)), keep_cache=True)
         content = self._open(node)
         is_as_shown = node is opened.first and content.is_like(node)
         keep_cache = self._inodes.opened(
             opened, content.stamp, content.identity_length, is_as_shown=is_as_shown
         )
-        return OpenFile(self._handles.add(FileHandle(opened, content)), keep_cache)
+        return OpenFile(self._handles.add(FileHandle(opened, content, opener=asker)), keep_cache)
 
     def read_now(self, handle: int, offset: int, size: int) -> bytes | None:
         """Returns bytes that are in memory already; None if :meth:`read` has to get them."""

@@ -27,7 +27,7 @@ from rosecache.query.shown import (
 )
 from rosecache.templates import NameTemplate
 from rosefs.vfs.building import Built
-from rosefs.vfs.contents import InView, releases_of, wanted_by
+from rosefs.vfs.contents import FlatDirectory, InView, releases_of, wanted_by
 from rosefs.vfs.directories import Context
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_file_node
@@ -38,7 +38,7 @@ _NAME = itemgetter(4)
 """Of a :class:`rosecache.query.shown.ShownTrack`."""
 
 
-class AllTracksDirectory(InView):
+class AllTracksDirectory(FlatDirectory):
     """All tracks of the releases that the directory above lists."""
 
     __slots__ = ("_parts",)
@@ -83,6 +83,8 @@ class AllTracksDirectory(InView):
         yield from (heads[release_id] for release_id in ids)
 
     def lost(self, release_ids: Collection[str] | None) -> Collection[str]:
+        if self.view.ordered:
+            return super().lost(release_ids)
         names = self.leading(release_ids)
         existing = self.survivors(set(names.values())) if names else ()
         return [name for name, key in names.items() if key not in existing]

@@ -34,6 +34,7 @@ from rosefs.vfs.nodes import (
     PLAYLIST_M3U8,
     ROOT_KEY,
     SEARCH,
+    SMART_LISTS,
     DirectoryNode,
     Key,
     Node,
@@ -82,6 +83,15 @@ def make_directory(key: Key, context: Context) -> Directory:
     return kinds.get(key.space, ReleasesDirectory)(key, context)
 
 
+def _is_playlist(key: Key) -> bool:
+    return bool(key.value) and SMART_LISTS.get(key.space, key.space) == "playlists"
+
+
+def _files_of(key: Key) -> str:
+    """Returns the release whose files a directory lists; of those that list files of many what stands for these."""
+    return ALL_TRACKS if _is_playlist(key) else key.id
+
+
 class Tree:
     """The directories of a mount. Safe to use from several threads at once.
 
@@ -124,8 +134,8 @@ class Tree:
                 found = self._directories.get(key)
                 if found is None or found.context is not self._context:
                     found = self._directories[key] = make_directory(key, self._context)
-                    if key.entity:
-                        self._of_release.setdefault(key.id, {})[key] = None
+                    if key.entity or _is_playlist(key):
+                        self._of_release.setdefault(_files_of(key), {})[key] = None
         return found
 
     def directories(self) -> list[Directory]:
@@ -209,10 +219,10 @@ class Tree:
             if is_known(key):
                 self._directories[key] = directory
                 return
-            same = self._of_release.get(key.id, {})
+            same = self._of_release.get(_files_of(key), {})
             same.pop(key, None)
             if not same:
-                self._of_release.pop(key.id, None)
+                self._of_release.pop(_files_of(key), None)
 
     def bound(self, name: str) -> set[Key]:
         """Returns what a name leads to in any directory that was looked at."""

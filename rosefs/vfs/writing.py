@@ -22,27 +22,25 @@ from rosefs.library.journal import Journal
 from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
 from rosefs.vfs.arrivals import Arrivals
+from rosefs.vfs.asking import Asking
 from rosefs.vfs.drafts import Draft, refused
 from rosefs.vfs.edits import Edits, Operation, Request
 from rosefs.vfs.errors import (
     ExistsError,
     FileSystemError,
     InvalidRequestError,
-    IsADirectoryFsError,
     NoEntryError,
     NotPermittedError,
     ReadOnlyError,
-    StaleError,
 )
 from rosefs.vfs.gestures import perform, translated
 from rosefs.vfs.handles import FileHandle, SourceContent
-from rosefs.vfs.inodes import Inode
+from rosefs.vfs.inodes import Inode, Way
 from rosefs.vfs.later import Later
 from rosefs.vfs.list_gestures import save_cover
 from rosefs.vfs.model import Appearance, Attributes, Changes, OpenFile
 from rosefs.vfs.nodes import ARRIVAL, PLAYLIST_COVER, DirectoryNode, FileNode, Node
 from rosefs.vfs.places import OF_MEMBERS, place_of
-from rosefs.vfs.reading import Reading
 from rosefs.vfs.release_gestures import save
 from rosefs.vfs.sinks import Sinks
 from rosefs.vfs.spool import Spool
@@ -50,7 +48,7 @@ from rosefs.vfs.spool import Spool
 log = logging.getLogger(__name__)
 
 
-class Writing(Reading):
+class Writing(Asking):
     """A library whose files can be written."""
 
     def __init__(
@@ -74,10 +72,8 @@ class Writing(Reading):
             smart: The lists that matchers make.
         """
         super().__init__(c, settings, clock, appearance or Appearance(), smart)
-        self._clock = clock
         self._drafting = threading.Lock()
         self._later = Later(clock)
-        self._edits: Edits | None = None
         if journal is not None:
             self.writable = True
             self._edits = Edits(
@@ -120,6 +116,7 @@ class Writing(Reading):
             if flags & os.O_EXCL:
                 raise ExistsError(request.name)
             found = self.lookup(parent, name, asker)
+            self._tell_way(found.inode, (directory.key, request.name), flags, asker)
             try:
                 opened = self.open(found.inode, flags, asker)
             except FileSystemError:
@@ -133,7 +130,7 @@ class Writing(Reading):
         inode.through, inode.called = directory.key, request.name
         self._inodes.opened_draft(inode)
         draft = self._start(inode, None, mode=mode & 0o777 | 0o600)
-        handle = self._handles.add(FileHandle(inode, draft, writes=True, through=directory.key))
+        handle = self._handles.add(FileHandle(inode, draft, writes=True, way=inode.way, opener=asker))
         self._forgetting.name_elsewhere(directory.key, request.name)
         return OpenFile(handle, keep_cache=True), self._attributes(inode)
 
@@ -149,18 +146,17 @@ class Writing(Reading):
         """Opens a file. Raises as for reading, and NotPermittedError, AccessDeniedError, SourceWriteError."""
         reads_only, truncates = flags & os.O_ACCMODE == os.O_RDONLY, bool(flags & os.O_TRUNC)
         if reads_only and not truncates:
-            return self._open_to_read(inode)
+            return self._open_to_read(inode, asker)
         self._editing()
         self._freshness.check()
         opened = self._current(inode)
-        if truncates:
-            self._expect_truncation(opened, asker)
-        else:
-            self._expect(opened, Operation.WRITE, asker)
+        operation = Operation.TRUNCATE if truncates else Operation.WRITE
+        way = self._way(opened, operation, asker)
+        self._expect(opened, operation, way)
         if reads_only:
-            self._truncate(opened, 0, None, asker)
-            return self._open_to_read(inode)
-        handle, draft = self._open_to_write(opened, asker)
+            self._truncate(opened, 0, None, way, asker)
+            return self._open_to_read(inode, asker)
+        handle, draft = self._open_to_write(opened, way, asker)
         if truncates:
             try:
                 draft.truncate(0, by_opening=True)
@@ -169,8 +165,7 @@ class Writing(Reading):
                 raise
         return handle
 
-    def _open_to_write(self, inode: Inode, asker: int) -> tuple[OpenFile, Draft]:
-        through, _ = inode.way(asker)
+    def _open_to_write(self, inode: Inode, way: Way, asker: int) -> tuple[OpenFile, Draft]:
         self._inodes.opened_draft(inode)  # before it is looked at: with the last open file, a draft goes
         keep_cache, draft = True, inode.draft
         if draft is not None and draft.shown() is not None:
@@ -186,7 +181,7 @@ class Writing(Reading):
                 os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
             keep_cache = self._inodes.opened(inode, content.stamp, content.identity_length)
             draft = self._start(inode, content)
-        handle = self._handles.add(FileHandle(inode, draft, writes=True, through=through))
+        handle = self._handles.add(FileHandle(inode, draft, writes=True, way=way, opener=asker))
         return OpenFile(handle, keep_cache), draft
 
     def write(self, handle: int, offset: int, data: bytes) -> int:
@@ -246,10 +241,11 @@ class Writing(Reading):
         look = self._appearance
         if changes.uid not in (None, look.uid) or changes.gid not in (None, look.gid):
             raise NotPermittedError("files belong to whoever mounted")
+        way = self._way_to_set(found, changes, handle, asker)
         if changes.size is not None:
-            self._truncate(found, changes.size, handle, asker)
+            self._truncate(found, changes.size, handle, way, asker)
         if changes.has_others:
-            request = self._request_of(found, asker, changes)
+            request = self._request_of(found, way, changes)
             draft = found.draft
             if draft is not None and draft.shown() is not None:
                 perform(edits, Operation.SET_ATTRIBUTES, msgspec.structs.replace(request, changes=None))
@@ -262,10 +258,12 @@ class Writing(Reading):
 
     # Helpers --------------------------------------------------------------------------------------------
 
-    def _editing(self) -> Edits:
-        if self._edits is None:
-            raise ReadOnlyError("this file system is read-only")
-        return self._edits
+    def _tell_way(self, inode: int, way: Way, flags: int, asker: int) -> None:
+        """Says where a file was found that is about to be opened, if it matters."""
+        known = self._inodes.get(inode)
+        if known.in_list is not None and flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
+            operation = Operation.TRUNCATE if flags & os.O_TRUNC else Operation.WRITE
+            self._ways.tell(asker, inode, operation, way)
 
     def _request(self, directory: DirectoryNode, name: bytes, *, to: Request | None = None) -> Request:
         self._editing()
@@ -282,38 +280,6 @@ class Writing(Reading):
         except NoEntryError:
             node = None
         return Request(directory.key, text, node, to)
-
-    def _request_of(self, inode: Inode, asker: int, changes: Changes | None = None) -> Request:
-        node, (through, called) = inode.node, inode.way(asker)
-        directory = node.key.parent if isinstance(node, DirectoryNode) else through
-        if directory is None:
-            raise NotPermittedError(f"{node.key} was never looked up")
-        return Request(directory, called or str(node.key), node, changes=changes)
-
-    def _expect_truncation(self, inode: Inode, asker: int) -> None:
-        """Makes sure that truncating a file is a gesture where it was looked up.
-
-        Of a track that was looked up in a list too, maybe just now, the kernel has to ask twice: told that what
-        it knows is stale, it looks the name up again, and tries once more.
-        """
-        is_answer = inode.awaited == asker
-        if is_answer:
-            inode.awaited = None
-        through, called = inode.way(asker)
-        in_list = through is not None and place_of(through) in OF_MEMBERS
-        try:
-            if inode.is_member and not in_list and not is_answer:
-                raise StaleError(f"{called} has another meaning elsewhere")
-            self._expect(inode, Operation.TRUNCATE, asker)
-        except StaleError:
-            inode.awaited = asker
-            raise
-
-    def _expect(self, inode: Inode, operation: Operation, asker: int) -> None:
-        """Makes sure that an operation on a file is a gesture where it was looked up."""
-        if not isinstance(inode.node, FileNode):
-            raise IsADirectoryFsError(f"{inode.node.key} is a directory")
-        perform(self._editing(), operation, self._request_of(inode, asker))
 
     def _start(self, inode: Inode, content: SourceContent | None, *, mode: int = 0o644) -> Draft:
         """Returns the draft of an open file, which is begun if there is none, with one more writer."""
@@ -364,23 +330,21 @@ class Writing(Reading):
         else:
             self._telling.wait()
 
-    def _truncate(self, inode: Inode, size: int, handle: int | None, asker: int) -> None:
+    def _truncate(self, inode: Inode, size: int, handle: int | None, way: Way, asker: int) -> None:
         draft = inode.draft
-        if handle is None:
-            self._expect_truncation(inode, asker)
-        else:
+        if handle is not None:
             # What was opened through a list stays so: an open file cannot become another one. There, editing in place
             # ends by cutting off, and copying begins so.
-            through = self._handles.get(handle).through
-            in_list = through is not None and place_of(through) in OF_MEMBERS
+            directory, name = way
+            in_list = directory is not None and place_of(directory) in OF_MEMBERS
             if in_list and (not size or draft is None or draft.shown() is None):
-                raise NotPermittedError(f"{inode.called}: a member is only cut off where it was written to")
-            self._expect(inode, Operation.WRITE, asker)
+                raise NotPermittedError(f"{name}: a member is only cut off where it was written to")
+        self._expect(inode, Operation.TRUNCATE if handle is None else Operation.WRITE, way)
         if draft is not None and draft.writers:
             # Without a handle it may be the second half of an open with O_TRUNC.
             draft.truncate(size, by_opening=handle is None and size == 0)
             return
-        opened, draft = self._open_to_write(inode, asker)
+        opened, draft = self._open_to_write(inode, way, asker)
         try:
             draft.truncate(size)
             self.flush(opened.handle)

@@ -20,8 +20,11 @@ import pytest
 import rosecache
 from rosecache.config import Config
 from rosecache.database import close_connections
+from rosecache.datafiles import read_members
 from rosefs.library import lists, releases
 from rosefs.library.journal import Journal
+from rosefs.library.undo import undo
+from rosefs.settings import SmartSettings
 from rosefs.vfs.errors import FileSystemError
 from tests.support.audio import PICTURE, make_release, set_tags
 from tests.support.browsing import Browser
@@ -38,12 +41,17 @@ Shown = tuple[int, int, int] | None
 
 ABSENT = ("folder.jpg", "Artists/ARTMS", "Labels/Modhaus", "Artists/LOONA/new.log", "Releases/folder.jpg")
 RELEASE = "Releases/{NEW} LOONA - 2018. Hash"
+SMART = (
+    SmartSettings(name="First", kind="collage", matcher="new:true", sort="releasetitle", limit=2),
+    SmartSettings(name="Ones", kind="playlist", matcher="tracktitle:Track 1", sort="-releasetitle", limit=3),
+    SmartSettings(name="Saved", kind="search", matcher="artist:LOONA"),
+)
 UNRELATED = "Artists/BLACKPINK/{NEW} BLACKPINK - 2016. Square"
 
 
 @dataclass(frozen=True)
 class Twins:
-    """A mounted library, of ``loona``, ``blackpink``, ``other`` and two lists, and the twin of the mount."""
+    """A mounted library, of ``loona``, ``blackpink``, ``other``, two lists and smart ones, and its twin."""
 
     c: Config
     mount: Mounted
@@ -132,11 +140,11 @@ def twins(tmp_path_factory: pytest.TempPathFactory, binding: str) -> Iterator[Tw
         pytest.MonkeyPatch.context() as patch,
         mounted_library(
             c, tmp_path, binding, state_dir=tmp_path / "state", clock=clock, kind=CountingFileSystem,
-            hard_limit=SHARED_LIMIT,
+            hard_limit=SHARED_LIMIT, smart=SMART,
         ) as mount,
     ):  # fmt: skip
         patch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-        yield Twins(c, mount, clock, Journal(tmp_path / "state"), Browser(c))
+        yield Twins(c, mount, clock, Journal(tmp_path / "state"), Browser(c, SMART))
     close_connections()
 
 
@@ -164,8 +172,8 @@ def test_what_is_known_is_not_asked_for_again(twins: Twins) -> None:
 
 
 def test_what_was_listed_is_not_asked_for_again(twins: Twins, binding: str) -> None:
-    views = [str(path) for path in twins.top.iterdir() if path.name not in ("Collages", "Playlists")]
-    find = ["find", *views, "-ls"]
+    views = [str(path) for path in twins.top.iterdir() if path.name != "Collages"]
+    find = ["find", *views, str(twins.top / "Collages/Both"), "-ls"]
     asked = []
     for _ in range(3):
         before = counted(twins.top)
@@ -190,14 +198,46 @@ def test_who_opens_a_file_first_asks_for_no_attributes(twins: Twins) -> None:
     assert counted(twins.top) - before == {"open": 1}
 
 
-def test_names_in_lists_are_asked_for_and_the_lists_are_not(twins: Twins, binding: str) -> None:
-    lists = [twins.top / "Playlists", twins.top / "Playlists/Mix", twins.top / "Collages/Both"]
-    listed = [os.listdir(path) for path in lists]
+@pytest.mark.parametrize("path", ["Collages/Both", "Playlists/Mix", "Playlists/Ones", "Search/Saved"])
+def test_what_a_list_has_is_not_asked_for_again(twins: Twins, path: str, binding: str) -> None:
+    asked = []
+    for _ in range(3):
+        before = counted(twins.top)
+        for parent, directories, files in os.walk(twins.top / path):
+            for name in (*directories, *files):
+                assert seen(Path(parent, name)) is not None
+        asked.append(counted(twins.top) - before)
+    # Without READDIRPLUS a directory is listed again, and then asked for its time.
+    assert set(asked[-1]) == (set() if binding == "pyfuse3" else {"entries", "getattr"})
+
+
+def test_a_smart_collage_is_asked_for_its_releases_and_for_nothing_else(twins: Twins, binding: str) -> None:
+    collage = twins.top / "Collages/First"
+    for _ in range(2):
+        names = os.listdir(collage)
+        files = [path for name in names for path in collage.joinpath(name).iterdir()]
+        assert all(map(seen, files))
     before = counted(twins.top)
-    assert [os.listdir(path) for path in lists] == listed
+    assert os.listdir(collage) == names
+    assert all(map(seen, files))
     asked = counted(twins.top) - before
-    assert asked["lookup"] == 2  # Mix and Both, on the way
-    assert (asked["entries"] == 0) == (binding == "pyfuse3")
+    assert asked["lookup"] == len(files)  # of the directory that a file is in
+    assert binding == "llfuse" or set(asked) == {"lookup"}
+
+
+def test_to_write_where_a_file_is_in_a_list_too_takes_one_question_more(twins: Twins) -> None:
+    track = next((twins.top / RELEASE).glob("01.*"))
+    seen(next((twins.top / "Playlists/Mix").glob("1. *")))
+    fds = [
+        os.open(track, os.O_RDWR) for _ in range(2)
+    ]  # who opens a file first may have its attributes forgotten
+    seen(track)
+    before = counted(twins.top)
+    fds.append(os.open(track, os.O_RDWR))
+    asked = counted(twins.top) - before
+    for fd in fds:
+        os.close(fd)
+    assert asked == {"open": 2, "lookup": 3}  # of the view, the release and the track
 
 
 def test_a_change_elsewhere_costs_no_request_where_nothing_changed(twins: Twins) -> None:
@@ -281,6 +321,23 @@ def add_to_collage(twins: Twins) -> None:
     lists.add(twins.c, twins.journal, lists.COLLAGES, "Both", [release_id(twins.c, "other")])
 
 
+def remove_from_lists(twins: Twins) -> None:
+    ids = cached_ids(twins.c)
+    make_list(twins.c.playlists_dir / "Mix.toml", "tracks", ids["other/01.opus"])
+    make_list(twins.c.collages_dir / "Both.toml", "releases", release_id(twins.c, "other"))
+
+
+def reorder_lists(twins: Twins) -> None:
+    playlist, collage = twins.c.playlists_dir / "Mix.toml", twins.c.collages_dir / "Both.toml"
+    make_list(playlist, "tracks", *[each.id for each in reversed(read_members(playlist, "tracks"))])
+    make_list(collage, "releases", *[each.id for each in reversed(read_members(collage, "releases"))])
+
+
+def push_out_of_smart_lists(twins: Twins) -> None:
+    make_release(twins.source, "pushing", tracks=1, artist="A", album="A first one")
+    make_release(twins.source, "pushing too", tracks=1, artist="Z", album="Zzz last one")
+
+
 def set_playlist_cover(twins: Twins) -> None:
     (twins.c.playlists_dir / "Mix.png").write_bytes(PICTURE)
 
@@ -294,9 +351,9 @@ def clear_new(twins: Twins) -> None:
 CHANGES: Mapping[str, Callable[[Twins], None]] = {
     function.__name__: function
     for function in (
-        retitle, add_file, replace_cover, replace_cover_by_another_kind, edit_playlist, add_to_collage,
-        set_playlist_cover, clear_new, add_release, retag, remove_track, rename_directory, remove_playlist,
-        remove_release,
+        retitle, add_file, replace_cover, replace_cover_by_another_kind, edit_playlist, add_to_collage, reorder_lists,
+        set_playlist_cover, clear_new, add_release, retag, push_out_of_smart_lists, remove_track, rename_directory,
+        remove_from_lists, remove_playlist, remove_release,
     )
 }  # fmt: skip
 
@@ -367,6 +424,39 @@ def remove_member_by_rm(twins: Twins) -> None:
     next((twins.top / "Playlists/Mix").glob("1. *")).unlink()
 
 
+def move_members_by_mv(twins: Twins) -> None:
+    for path in (twins.top / "Playlists/Mix", twins.top / "Collages/Shelf"):
+        os.rename(next(path.glob("2. *")), path / "1. x")
+
+
+def remove_from_collage_by_rm(twins: Twins) -> None:
+    run("rm", "-r", next((twins.top / "Collages/Shelf").glob("1. *")))
+
+
+def rename_lists_by_mv(twins: Twins) -> None:
+    run("mv", twins.top / "Playlists/Mix", twins.top / "Playlists/Made")
+    run("mv", twins.top / "Collages/Shelf", twins.top / "Collages/Made")
+
+
+def remove_lists_by_rm(twins: Twins) -> None:
+    run("rm", "-r", twins.top / "Playlists/Mix", twins.top / "Collages/Shelf")
+
+
+def add_to_lists_by_cp(twins: Twins) -> None:
+    release = next((twins.top / "Releases").glob("*Other*"))
+    run("cp", next(release.glob("01. *")), twins.top / "Playlists/Mix/new.opus")
+    run("cp", "-r", release, twins.top / "Collages/Shelf")
+
+
+def copy_over_member_by_cp(twins: Twins) -> None:
+    run("cp", twins.source / "other/01.opus", next((twins.top / "Playlists/Mix").glob("1. *")))
+
+
+def remove_and_undo(twins: Twins) -> None:
+    next((twins.top / "Playlists/Mix").glob("1. *")).unlink()
+    undo(twins.c, twins.journal)
+
+
 def remove_datafile_by_rm(twins: Twins) -> None:
     next(track(twins).parent.glob(".rose.*")).unlink()
 
@@ -379,7 +469,9 @@ GESTURES: Mapping[str, Callable[[Twins], None]] = {
     function.__name__: function
     for function in (
         write_tags_by_tagger, add_file_by_cp, rename_file_by_mv, clear_new_by_mv, make_collage_by_mkdir,
-        remove_member_by_rm, remove_datafile_by_rm, remove_track_by_rm, remove_release_by_rm,
+        remove_member_by_rm, move_members_by_mv, remove_from_collage_by_rm, rename_lists_by_mv, remove_lists_by_rm,
+        add_to_lists_by_cp, copy_over_member_by_cp, remove_and_undo, remove_datafile_by_rm, remove_track_by_rm,
+        remove_release_by_rm,
     )
 }  # fmt: skip
 
@@ -400,6 +492,13 @@ def test_an_edit_is_seen_in_every_view(twins: Twins, gesture: str) -> None:
     rosecache.update_cache(twins.c)
     ids = cached_ids(twins.c)
     make_list(twins.c.playlists_dir / "Mix.toml", "tracks", ids["edited/01.flac"], ids["edited/02.flac"])
+    edited, shelf = release_id(twins.c, "edited"), twins.c.collages_dir / "Shelf.toml"
+    make_list(
+        shelf,
+        "releases",
+        edited,
+        next(each.id for each in rosecache.list_releases(twins.c) if each.id != edited),
+    )
     rosecache.update_cache(twins.c)
     twins.expect_no_difference(set())
     before = {*twins.paths(), *ABSENT}
@@ -409,8 +508,9 @@ def test_an_edit_is_seen_in_every_view(twins: Twins, gesture: str) -> None:
     twins.clock.advance(15)
     twins.expect_no_difference(before)
     shutil.rmtree(twins.source / "edited", ignore_errors=True)
-    for path in (twins.c.collages_dir / "Made.toml", twins.c.playlists_dir / "Mix.toml"):
-        path.unlink(missing_ok=True)
+    for directory in (twins.c.collages_dir, twins.c.playlists_dir):
+        for name in ("Made.toml", "Mix.toml", "Shelf.toml"):
+            (directory / name).unlink(missing_ok=True)
     rosecache.update_cache(twins.c)
 
 

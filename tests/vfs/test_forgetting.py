@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -15,14 +16,17 @@ import pytest
 import rosecache
 from rosecache.config import Config
 from rosecache.database import connect, log_path, log_stamp
-from rosefs.settings import VfsSettings
+from rosefs.library.journal import Journal
+from rosefs.rules.smart import parse_smart
+from rosefs.settings import SmartSettings, VfsSettings
 from rosefs.vfs import freshness
 from rosefs.vfs.errors import AbsentError
+from rosefs.vfs.filesystem import FileSystem
 from rosefs.vfs.nodes import Key
 from rosefs.vfs.overlay import MOMENT
 from rosefs.vfs.telling import Telling
 from tests.support.audio import make_release, set_tags
-from tests.support.browsing import Browser
+from tests.support.browsing import Browser, Clock
 from tests.support.library import cached_ids, make_list
 
 HASH = "LOONA - 2018. Hash"
@@ -54,8 +58,12 @@ class NotingKernel:
 class Watched(Browser):
     """A tree with a kernel that has looked at everything."""
 
-    def __init__(self, c: Config) -> None:
+    def __init__(self, c: Config, fs: FileSystem | None = None) -> None:
         super().__init__(c)
+        if fs is not None:
+            self.fs = fs
+            assert isinstance(fs._clock, Clock)
+            self.clock = fs._clock
         self.kernel = NotingKernel()
         self.fs.connect(self.kernel)
         self.paths = {attributes.inode: path for path, attributes in self.walk()}
@@ -71,6 +79,9 @@ class Watched(Browser):
         kernel, paths = self.kernel, self.paths
         names = {os.path.join(paths[parent], name) for parent, name in kernel.entries}
         return names, {paths[each] for each in kernel.attributes}, {paths[each] for each in kernel.pages}
+
+    def releases_by_directory(self) -> dict[str, str]:
+        return {release.source_path.name: release.id for release in rosecache.list_releases(self.c)}
 
     def settle(self) -> None:
         assert self.fs._telling.wait(60)
@@ -280,10 +291,7 @@ def test_with_other_settings_no_name_is_known_any_more(watched: Watched) -> None
         watched.stat("folder.jpg")
     watched.fs.reconfigure(watched.c.path_templates, VfsSettings())
     names, attributes, pages = watched.told()
-    lists = ("Collages", "Playlists")
-    assert {path for path in watched.paths.values() if path and not path.startswith(lists)} <= names | set(
-        lists
-    )
+    assert set(watched.paths.values()) - {""} <= names
     assert "folder.jpg" in names
     assert attributes | pages == set(watched.paths.values())
 
@@ -300,10 +308,7 @@ def test_when_the_cache_does_not_answer_everything_is_told(watched: Watched) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(releases), "lost", fail)
         names, attributes, pages = watched.told()
-    lists = ("Collages", "Playlists")
-    assert {path for path in watched.paths.values() if path and not path.startswith(lists)} <= names | set(
-        lists
-    )
+    assert set(watched.paths.values()) - {""} <= names
     assert attributes | pages == set(watched.paths.values())
 
 
@@ -319,19 +324,213 @@ def test_names_out_of_an_old_listing_are_not_kept(watched: Watched) -> None:
     assert all(entry.attributes.keep_name for entry in watched.entries("Releases"))
 
 
-def test_a_file_first_seen_in_a_playlist_is_asked_for_everywhere(watched: Watched) -> None:
-    here, there = f"Releases/{HASH}/01. Track 1.opus", "Playlists/p"
-    assert not watched.stat(here).keep_name  # everything was looked at, the playlist too
-    fresh = Watched.__new__(Watched)
-    Browser.__init__(fresh, watched.c)
-    fresh.kernel = NotingKernel()
-    fresh.fs.connect(fresh.kernel)
-    assert fresh.stat(here).keep_name
-    fresh.stat(f"{there}/{fresh.ls(there)[0]}")
-    fresh.settle()
-    assert (fresh.stat(f"Releases/{HASH}").inode, "01. Track 1.opus") in fresh.kernel.entries
-    assert not fresh.stat(here).keep_name
-    fresh.fs.close()
+# Lists ----------------------------------------------------------------------------------------------------
+
+
+MIX = [
+    "1. LOONA - Track 1.opus",
+    "2. BLACKPINK - Track 1.mp3",
+    "3. LOONA - Track 1.opus",
+    "4. LOONA - Track 2.opus",
+]
+SMART = (
+    SmartSettings(name="First", kind="collage", matcher="releasetitle:", sort="releasetitle", limit=1),
+    SmartSettings(name="Ones", kind="playlist", matcher="tracktitle:Track 1", sort="releasetitle"),
+    SmartSettings(name="Saved", kind="search", matcher="releasetitle:Hash"),
+)
+
+
+@pytest.fixture
+def lists(library: Config, tmp_path: Path) -> Iterator[Watched]:
+    """A tree with lists that can be changed, and with smart ones, whose kernel has looked at everything."""
+    ids = cached_ids(library)
+    found = {release.source_path.name: release.id for release in rosecache.list_releases(library)}
+    first = ids["loona/01.opus"]
+    make_list(
+        library.playlists_dir / "Mix.toml",
+        "tracks",
+        first,
+        ids["blackpink/01.mp3"],
+        first,
+        ids["loona/02.opus"],
+    )
+    make_list(library.collages_dir / "Both.toml", "releases", found["loona"], found["blackpink"])
+    rosecache.update_cache(library)
+    watched = Watched(library, FileSystem(
+        library, VfsSettings(), journal=Journal(tmp_path / "state"), clock=Clock(), smart=parse_smart(SMART),
+    ))  # fmt: skip
+    yield watched
+    watched.fs.close()
+
+
+def test_names_in_lists_are_kept(lists: Watched) -> None:
+    paths = ("Playlists/Mix", "Collages/Both", "Collages/First/!All Tracks", "Playlists/Ones", "Search/Saved")
+    for path in (*paths, "Collages", "Playlists", f"Collages/Both/1. {HASH}"):
+        entries = lists.entries(path)
+        assert all(each.attributes.keep_name for each in entries)
+        assert all(lists.stat(f"{path}/{each.name.decode()}").keep_name for each in entries)
+
+
+def test_absence_is_kept_in_no_collage_and_no_playlist(lists: Watched) -> None:
+    for path in (
+        "Collages",
+        "Collages/Both",
+        "Collages/First",
+        "Playlists",
+        "Playlists/Mix",
+        "Playlists/Ones",
+    ):
+        assert not lists.absence_may_be_kept(lists.stat(path).inode)
+    assert lists.absence_may_be_kept(lists.stat("Search/Saved").inode)
+
+
+def test_names_of_what_left_a_list_are_told_and_what_was_renumbered_is_found_still(lists: Watched) -> None:
+    ids = cached_ids(lists.c)
+    make_list(lists.c.playlists_dir / "Mix.toml", "tracks", ids["blackpink/01.mp3"], ids["loona/02.opus"])
+    make_list(lists.c.collages_dir / "Both.toml", "releases", lists.releases_by_directory()["blackpink"])
+    rosecache.update_cache(lists.c)
+    names, _, _ = lists.told()
+    assert {name for name in names if name.startswith("Playlists/Mix/")} == {
+        f"Playlists/Mix/{MIX[0]}",
+        f"Playlists/Mix/{MIX[2]}",
+    }
+    assert {name for name in names if name.startswith("Collages/Both/")} == {
+        f"Collages/Both/1. {HASH}",
+        *(
+            f"Collages/Both/!All Tracks/{HASH} - {track}"
+            for track in ("01. Track 1.opus", "02. Track 2.opus")
+        ),
+    }
+    for path in (f"Playlists/Mix/{MIX[1]}", f"Playlists/Mix/{MIX[3]}", f"Collages/Both/2. {SQUARE}"):
+        assert lists.stat(path).keep_name
+
+
+def test_all_names_of_a_list_that_is_gone_are_told(lists: Watched) -> None:
+    (lists.c.playlists_dir / "Mix.toml").unlink()
+    (lists.c.collages_dir / "Both.toml").unlink()
+    rosecache.update_cache(lists.c)
+    names, _, _ = lists.told()
+    assert {
+        "Playlists/Mix",
+        "Collages/Both",
+        *(f"Playlists/Mix/{name}" for name in MIX),
+        f"Collages/Both/1. {HASH}",
+    } <= names
+
+
+def test_other_names_of_what_is_removed_are_told_at_once(lists: Watched) -> None:
+    ids = cached_ids(lists.c)
+    moved = [ids["blackpink/01.mp3"], ids["loona/02.opus"]]
+    make_list(lists.c.playlists_dir / "Mix.toml", "tracks", *moved)
+    rosecache.update_cache(lists.c)
+    lists.told()
+    old, new = f"Playlists/Mix/{MIX[3]}", "Playlists/Mix/2. LOONA - Track 2.opus"
+    assert lists.stat(old).keep_name  # a name that was taken away
+    assert lists.stat(new).keep_name
+    lists.kernel.entries.clear()
+    directory = lists.stat("Playlists/Mix").inode
+    lists.fs.unlink(directory, b"2. LOONA - Track 2.opus")
+    lists.settle()
+    assert {(directory, MIX[3]), (directory, "2. LOONA - Track 2.opus")} <= lists.kernel.entries
+    assert not lists.exists(old)
+
+
+def test_names_are_not_kept_while_numbers_are_and_told_when_these_close_up(lists: Watched) -> None:
+    directory = lists.stat("Playlists/Mix").inode
+    lists.fs.unlink(directory, os.fsencode(MIX[0]))
+    assert lists.ls("Playlists/Mix")[0] == MIX[1]
+    assert not any(each.attributes.keep_name for each in lists.entries("Playlists/Mix"))
+    assert not lists.stat(f"Playlists/Mix/{MIX[2]}").keep_name
+    lists.settle()
+    lists.kernel.entries.clear()
+    lists.clock.advance(MOMENT)
+    lists.fs.run_due()
+    lists.settle()
+    assert lists.kernel.entries == {(directory, MIX[2])}  # which is the track itself now
+    assert lists.ls("Playlists/Mix")[:2] == ["1. BLACKPINK - Track 1.mp3", "2. LOONA - Track 1.opus"]
+    assert lists.stat(f"Playlists/Mix/{MIX[1]}").keep_name
+
+
+def test_numbers_do_not_close_up_while_programs_remove(lists: Watched) -> None:
+    directory = lists.stat("Playlists/Mix").inode
+    for name in MIX[:3]:
+        lists.fs.unlink(directory, os.fsencode(name))
+        lists.clock.advance(MOMENT - 1)
+        lists.fs.run_due()
+        assert lists.ls("Playlists/Mix")[-2] == MIX[3]
+    lists.clock.advance(1)
+    lists.fs.run_due()
+    assert lists.ls("Playlists/Mix")[0] == "1. LOONA - Track 2.opus"
+
+
+def test_names_of_a_file_that_is_removed_are_told_in_playlists_too(lists: Watched) -> None:
+    release = lists.stat(f"Releases/{HASH}").inode
+    lists.kernel.entries.clear()
+    lists.fs.unlink(release, b"02. Track 2.opus")
+    names, _, _ = lists.told()
+    assert {f"Playlists/Mix/{MIX[3]}", f"Collages/Both/1. {HASH}/02. Track 2.opus"} <= names
+
+
+def test_of_a_smart_list_all_names_are_told_once_and_it_is_not_found_out_what_is_in_it(
+    lists: Watched,
+) -> None:
+    paths = ("Playlists/Ones", "Collages/First/!All Tracks")
+
+    def told() -> set[str]:
+        names, _, _ = lists.told()
+        lists.kernel.entries.clear()
+        return {name for name in names if name.startswith(paths)}
+
+    expected = {f"{path}/{name}" for path in paths for name in lists.ls(path)}
+    make_release(lists.c.music_source_dir, "new", tracks=1, artist="A", album="A", title="Another")
+    rosecache.update_cache(lists.c)
+    assert told() == expected
+    set_tags(lists.c.music_source_dir / "loona/02.opus", title="Another")
+    rosecache.update_cache(lists.c)
+    assert told() == set()  # of which none is kept
+    (track,) = lists.entries("Collages/First/!All Tracks")  # the other list is not looked at
+    assert track.name == b"A - 2020. A - 01. Another.opus"
+    assert track.attributes.keep_name
+    assert told() == {name for name in expected if name.startswith(paths[1])}  # it is not listed any more
+    set_tags(lists.c.music_source_dir / "loona/02.opus", title="Yet Another")
+    rosecache.update_cache(lists.c)
+    assert told() == {f"Collages/First/!All Tracks/{track.name.decode()}"}
+
+
+def test_a_smart_collage_is_asked_for_what_it_lists_and_files_in_it_keep_their_old_names(
+    lists: Watched,
+) -> None:
+    (release,) = lists.releases("Collages/First")
+    assert not any(each.attributes.keep_name for each in lists.entries("Collages/First"))
+    assert not lists.stat(f"Collages/First/{release}").keep_name
+    (track,) = (name for name in lists.ls(f"Collages/First/{release}") if name.startswith("01."))
+    path = f"Collages/First/{release}/{track}"
+    assert lists.stat(path).keep_name
+    set_tags(Path(lists.xattr(path, "user.rosefs.source_path")), title="Another")
+    rosecache.update_cache(lists.c)
+    names, _, _ = lists.told()
+    assert not any(name.startswith("Collages/First/1. ") for name in names)
+    assert track not in lists.ls(f"Collages/First/{release}")
+    assert lists.exists(path)
+
+
+def test_a_renamed_list_is_found_by_what_the_kernel_takes_for_it(lists: Watched) -> None:
+    top, old = lists.stat("Playlists").inode, lists.stat("Playlists/Mix").inode
+    lists.kernel.entries.clear()
+    lists.fs.rename(top, b"Mix", top, b"Other", 0)
+    assert {(old, name) for name in (*MIX, "Mix.m3u8")} <= lists.kernel.entries  # before it is answered
+    listed = lists.forget(lists.fs.entries(old, 0))
+    assert [each.name.decode() for each in listed] == [*MIX, "Other.m3u8"]
+    assert not any(each.attributes.keep_name for each in listed)
+    assert not lists.fs.lookup(old, os.fsencode(MIX[0])).keep_name
+    new = lists.stat("Playlists/Other")
+    assert new.keep_name
+    assert new.inode != old
+    assert all(each.attributes.keep_name for each in lists.entries("Playlists/Other"))
+    lists.fs.mkdir(top, b"Mix")
+    assert lists.stat("Playlists/Mix").inode not in (old, new.inode)
+    assert lists.ls("Playlists/Mix") == ["Mix.m3u8"]
+    assert lists.ls("Playlists/Other") == [*MIX, "Other.m3u8"]
 
 
 # Listings -----------------------------------------------------------------------------------------------
