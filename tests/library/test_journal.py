@@ -422,11 +422,11 @@ def test_another_name_for_a_file_is_no_change_of_it_and_other_content_is(place: 
 def test_later_edits_have_greater_ids_also_when_the_clock_was_put_back(
     place: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = uuid7()
+    before = str(uuid7())
     for number in range(3):
         with journal.edit(f"edit {number}") as edit:
             edit.create(place / f"new {number}", b"")
-        monkeypatch.setattr("rosefs.library.journal.uuid7", lambda: before)
+        monkeypatch.setattr("rosefs.library.journal.new_id", lambda: before)
     entries = journal.history()
     assert [entry.title for entry in entries] == ["edit 2", "edit 1", "edit 0"]
     assert {UUID(entry.id).version for entry in entries} == {7}

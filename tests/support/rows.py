@@ -106,11 +106,24 @@ def store(c: Config, *rows: ReleaseRow) -> None:
             store_release(connection, row, load_release(connection, release_id=row.id), names_of(c, row))
 
 
+def get_row(c: Config, release_id: str) -> ReleaseRow:
+    """Returns what the cache holds of a release."""
+    with connect(c) as connection:
+        row = load_release(connection, release_id=release_id)
+    assert row is not None
+    return row
+
+
+def store_over(c: Config, known: ReleaseRow, row: ReleaseRow) -> None:
+    """Stores a release under a directory in which another was, as an update does."""
+    with connect(c) as connection, transaction(connection):
+        store_release(connection, row, known, names_of(c, row))
+
+
 def remove(c: Config, release_id: str) -> None:
     """Removes a release, as an update does when its directory is gone."""
+    row = get_row(c, release_id)
     with connect(c) as connection, transaction(connection):
-        row = load_release(connection, release_id=release_id)
-        assert row is not None
         remove_release(connection, row)
 
 

@@ -42,6 +42,9 @@ def store_release(
         Whether anything shown changed. A new stamp alone is stored, but is no change.
     """
     _remove_others(connection, row)
+    if known is not None and known.id != row.id:
+        _note_removal(connection, known)
+        known = None
     metahash = row.metahash
     stored = _find(connection, row)
     if stored is not None and stored.metahash == metahash:
@@ -90,7 +93,7 @@ def remove_release(connection: sqlite3.Connection, row: ReleaseRow) -> None:
     found = connection.execute("SELECT key FROM releases WHERE id = ?", (row.id,)).fetchone()
     _remove_key(connection, found["key"])
     # A time in the future, which a file can have, does not go back either.
-    note_losses(connection, _listings(row) | {("release", "")}, max(time.time_ns(), row.mtime + 1))
+    _note_removal(connection, row)
     _feed(connection, row.id, "removed")
 
 
@@ -341,6 +344,10 @@ def _listings(row: ReleaseRow) -> set[tuple[str, str]]:
         listings.add(("new", ""))
     listings.add(("loose_track" if row.tags.type == "loosetrack" else "release", ""))
     return listings
+
+
+def _note_removal(connection: sqlite3.Connection, row: ReleaseRow) -> None:
+    note_losses(connection, _listings(row) | {("release", "")}, max(time.time_ns(), row.mtime + 1))
 
 
 def note_losses(connection: sqlite3.Connection, lost: Iterable[tuple[str, str]], at: int) -> None:

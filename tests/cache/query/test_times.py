@@ -10,7 +10,16 @@ from rosecache.query.facets import list_artists, list_descriptors, list_genres, 
 from rosecache.query.lists import list_collages, list_playlists
 from rosecache.query.releases import get_release
 from rosecache.query.times import list_shown_values, newest_change, newest_changes
-from tests.support.rows import release_row, remove, store, store_collage, store_playlist, track_row
+from tests.support.rows import (
+    get_row,
+    release_row,
+    remove,
+    store,
+    store_collage,
+    store_over,
+    store_playlist,
+    track_row,
+)
 
 KINDS = ("release", "new", "loose_track", "artist", "genre", "descriptor", "label", "collage", "playlist")
 
@@ -133,6 +142,23 @@ def test_a_listing_that_lost_something_is_newer(library: Config) -> None:
     for kind in ("release", "new", "artist", "genre", "descriptor"):
         assert newest_change(library, kind) > whole[kind]
     assert newest_change(library, "loose_track") == whole["loose_track"]
+
+
+def test_no_time_goes_back_when_an_older_release_takes_the_place_of_another(library: Config) -> None:
+    known = get_row(library, "new")
+    before = {kind: newest_changes(library, kind) for kind in ("artist", "genre", "descriptor")}
+    other = release_row(
+        "other", directory=known.directory, artists={"main": ["K."]}, mtime=50, tracks=[track_row("x")]
+    )
+    store_over(library, known, other)
+    assert get_release(library, "new") is None
+    for kind, times in before.items():
+        after = newest_changes(library, kind)
+        assert {value for value, time in times.items() if after[value] < time} == set()
+        assert {value for value, time in times.items() if after[value] > time} >= {
+            "artist": {"K."}, "genre": {"K-Pop", "Ambient"}, "descriptor": {"warm"}
+        }[kind]  # fmt: skip
+    assert newest_change(library, "new") > 200
 
 
 def test_a_retag_moves_the_time_of_the_value_that_went_away(library: Config) -> None:
