@@ -21,9 +21,6 @@ import trio
 class Turns:
     """A lock that a task keeps in effect while it answers, unless it says otherwise. Of use in one trio only."""
 
-    lowlevel = trio.lowlevel
-    ClosedResourceError = trio.ClosedResourceError
-
     def __init__(self) -> None:
         self._is_taken = False
         self._in_line: deque[trio.lowlevel.Task] = deque()
@@ -34,6 +31,9 @@ class Turns:
             trio.lowlevel.reschedule(self._in_line.popleft())
 
     # What pyfuse3 asks trio for ---------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(trio, name)
 
     def Lock(self) -> Turns:  # noqa: N802
         """Returns what a task has while it waits for a request. There is one such lock."""

@@ -102,6 +102,7 @@ class Reading:
         if self._freshness.follow():  # the rest has as much time
             self._telling.tell_again()
             if self._inodes.shrink():
+                self._tree.shrink()
                 give_back()
 
     def _apply(self, changes: Changes) -> None:

@@ -209,6 +209,12 @@ class Tree:
                     self._remove_unless_remembering(key, is_known)
             self._sweep_at = 2 * len(self._directories) + _FEW
 
+    def shrink(self) -> None:
+        """Gives back what the tables have for directories that are gone."""
+        with self._replacing:
+            self._directories = dict(self._directories)
+            self._of_release = dict(self._of_release)
+
     def _remove_unless_remembering(self, key: Key, is_known: Callable[[Key], bool]) -> None:
         directory = self._directories.get(key)
         if directory is None or directory.remembers_names or directory.is_held:

@@ -159,9 +159,9 @@ def resident(process: int) -> int:
 
 
 def cpu_seconds(process: int) -> float:
-    """Returns the CPU time of all threads of a process that live, in seconds."""
-    tasks = Path(f"/proc/{process}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+    """Returns the CPU time of a process, with that of threads that have ended, in seconds."""
+    # The number of another process's clock, as clock_getcpuclockid(3) makes it.
+    return time.clock_gettime(~process << 3 | 2)
 
 
 def _start(workspace: Workspace, binding: str) -> tuple[float, float, float]:

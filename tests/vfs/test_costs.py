@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 import tracemalloc
 from pathlib import Path
@@ -341,6 +342,34 @@ def test_what_the_kernel_forgets_takes_no_memory(many: Config) -> None:
     assert fs.counters().inodes == 1
     assert fs.counters().directories == 1
     assert fs.counters().handles == 0
+
+
+def test_tables_are_given_back_when_everything_was_forgotten(
+    many: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rosefs.vfs.inodes._LARGE", 100)
+    browser = Browser(many)
+    fs = browser.fs
+    pending, told = [1], []
+    while pending:
+        for entry in list(fs.entries(pending.pop(), 0)):
+            told.append(entry.attributes.inode)
+            if entry.attributes.is_directory:
+                pending.append(entry.attributes.inode)
+    tree = fs._tree
+    whole = sys.getsizeof(tree._directories) + sys.getsizeof(tree._of_release)
+    _follow(browser)
+    for inode in told:
+        fs.forget(inode, 1)
+    assert fs.counters().directories == 1
+    _follow(browser)
+    _follow(browser)
+    assert sys.getsizeof(tree._directories) + sys.getsizeof(tree._of_release) < whole / 20
+
+
+def _follow(browser: Browser) -> None:
+    browser.clock.advance(1)
+    browser.fs.follow()
 
 
 def test_many_threads_at_once(unnamed: Config) -> None:
