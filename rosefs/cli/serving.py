@@ -32,7 +32,7 @@ from rosefs.fuse.mount import choose_binding, serve
 from rosefs.fuse.tracing import traced
 from rosefs.library.journal import Journal
 from rosefs.vfs.filesystem import FileSystem
-from rosefs.vfs.memory import trim
+from rosefs.vfs.memory import trim, use_one_arena
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ def _update_and_serve(
     request: Request, plan: Plan, on_ready: Callable[[], None], *, on_terminal: bool, log_requests: bool
 ) -> None:
     faulthandler.register(signal.SIGUSR1, file=2)
+    use_one_arena()
     manager = ServiceManager.take_from(os.environ)
     c = plan.settings.cache
     report = update_announced(c, also_tell=manager.progress)

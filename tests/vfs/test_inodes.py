@@ -11,7 +11,7 @@ import rosecache
 from rosecache.config import Config
 from rosefs.vfs.errors import NoEntryError, NotADirectoryFsError, StaleError
 from rosefs.vfs.inodes import Inodes, hash_key
-from rosefs.vfs.memory import give_back, trim
+from rosefs.vfs.memory import give_back, trim, use_one_arena
 from rosefs.vfs.model import ROOT_INODE
 from rosefs.vfs.nodes import ROOT_KEY, DirectoryNode, Key, Node
 from tests.support.browsing import Browser
@@ -221,3 +221,4 @@ def test_a_table_that_was_large_is_made_anew_when_little_is_left() -> None:
 def test_memory_is_given_back_on_any_c_library() -> None:
     give_back()
     trim()
+    use_one_arena()
