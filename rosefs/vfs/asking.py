@@ -7,11 +7,7 @@ file was found. Of files that no list has shown all ways mean the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 
-from rosecache.config import Config
-from rosefs.rules.smart import Smart
-from rosefs.settings import VfsSettings
 from rosefs.vfs.arrivals import RELEASES
 from rosefs.vfs.edits import Edits, Operation, Request
 from rosefs.vfs.errors import (
@@ -25,7 +21,7 @@ from rosefs.vfs.errors import (
 from rosefs.vfs.gestures import perform
 from rosefs.vfs.handles import FileHandle
 from rosefs.vfs.inodes import Inode, Way
-from rosefs.vfs.model import Appearance, Attributes, Changes
+from rosefs.vfs.model import Attributes, Changes
 from rosefs.vfs.nodes import DirectoryNode, FileNode, Key
 from rosefs.vfs.places import OF_MEMBERS, place_of
 from rosefs.vfs.reading import Reading
@@ -35,19 +31,9 @@ from rosefs.vfs.ways import Ways
 class Asking(Reading):
     """A library that asks where a file was found before it is changed."""
 
-    def __init__(
-        self,
-        c: Config,
-        settings: VfsSettings,
-        clock: Callable[[], float],
-        appearance: Appearance,
-        smart: Sequence[Smart],
-    ) -> None:
-        """Takes what ``Reading`` takes."""
-        super().__init__(c, settings, clock, appearance, smart)
-        self._clock = clock
-        self._edits: Edits | None = None
-        self._ways = Ways()
+    _edits: Edits | None
+    _ways: Ways
+    # Both are made by ``writing``, which has what it takes.
 
     def is_cheap(self, inode: int, name: bytes = b"") -> bool:
         # Somebody may be about to copy over what is looked up, and then its source files are held before the answer.

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
 
 from rosefs.vfs.listings import Listing
 from rosefs.vfs.names import Candidate, Follower
 from rosefs.vfs.nodes import Key
 
 
-class Columns(Sequence[Candidate]):
+class Columns(Collection[Candidate]):
     """Candidates that are kept for others to be listed: in three tuples, which take half of what they do."""
 
     __slots__ = ("_columns",)
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, candidates: Collection[Candidate]) -> None:
         self._columns = tuple(zip(*candidates, strict=True)) or ((), (), ())
 
     def __len__(self) -> int:
@@ -27,19 +26,15 @@ class Columns(Sequence[Candidate]):
     def __iter__(self) -> Iterator[Candidate]:
         return map(Candidate, *self._columns)
 
-    @overload
-    def __getitem__(self, index: int) -> Candidate: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Candidate]: ...
-    def __getitem__(self, index: int | slice) -> Candidate | Sequence[Candidate]:
-        return tuple(self)[index]
+    def __contains__(self, candidate: object) -> bool:
+        return any(candidate == each for each in self)
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Built:
     """What a directory is going to list. ``members``: the releases that it is made from, by id."""
 
-    candidates: Sequence[Candidate]
+    candidates: Collection[Candidate]
     members: tuple[str, ...] = ()
     followers: Sequence[Follower] = ()
     complete: Callable[[Mapping[Key, str]], None] | None = None

@@ -375,7 +375,7 @@ class Directory(ABC):
         return listing
 
     def _assign(
-        self, candidates: Sequence[Candidate], owners: Mapping[str, Key], bound: Mapping[str, Key]
+        self, candidates: Collection[Candidate], owners: Mapping[str, Key], bound: Mapping[str, Key]
     ) -> dict[str, Node]:
         named = assign_names(
             candidates,

@@ -105,10 +105,10 @@ class Freshness:
         if not self._lock.acquire(blocking=False):
             return False  # somebody is looking
         try:
-            self._has_news = self._has_news or self._database_changed()
-            if not self._has_news:
-                self._looked_at = self._clock()
-            return not self._has_news
+            if self._sees_news():
+                return False
+            self._looked_at = self._clock()
+            return True
         finally:
             self._lock.release()
 
@@ -147,14 +147,18 @@ class Freshness:
         """Applies what changed since the last look."""
         with self._lock:
             self._looked_at = self._clock()
-            if not self._database_changed() and not self._has_news:
+            if not self._sees_news():
                 return
-            self._has_news = True  # if reading them fails, they are read the next time
             changes = changes_since(self._c, self._position)
             if changes.resync or changes.changes:
                 self._apply(changes)
             self._position = changes.position
             self._has_news = False
+
+    def _sees_news(self) -> bool:
+        """Asks the database whether there is anything new, as there is from then on until it has been read."""
+        self._has_news = self._database_changed() or self._has_news
+        return self._has_news
 
     def resync(self) -> None:
         """Has everything that was read so far be taken for out of date."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from rosecache.config import Config
@@ -207,7 +207,7 @@ class _Taken(Container[str]):
 
 
 def assign_names(
-    candidates: Sequence[Candidate],
+    candidates: Collection[Candidate],
     owners: Mapping[str, Key],
     previous: Mapping[Key, str],
     *,
@@ -231,11 +231,12 @@ def assign_names(
         )
         yield from zip(names, (candidate.node for candidate in candidates), strict=True)
         return
+    listed = list(candidates)
     used: set[str] = set()
-    taken = _Taken((candidate.wanted for candidate in candidates), owners, used)
+    taken = _Taken((candidate.wanted for candidate in listed), owners, used)
     assigned: dict[int, str] = {}
     others: list[int] = []
-    for index, (wanted, _, node) in enumerate(candidates):
+    for index, (wanted, _, node) in enumerate(listed):
         # Most have the name that they want, which belongs to them: nobody else can get it.
         if previous.get(node.key) == wanted and wanted not in used and owners.get(wanted) == node.key:
             assigned[index] = wanted
@@ -243,14 +244,14 @@ def assign_names(
         else:
             others.append(index)
     # Who had the lower number before has the first choice, and newcomers the last.
-    others.sort(key=lambda index: _precedence(candidates[index], previous.get(candidates[index].node.key)))
+    others.sort(key=lambda index: _precedence(listed[index], previous.get(listed[index].node.key)))
     for index in others:
-        taken.wanted, _, node = candidates[index]
+        taken.wanted, _, node = listed[index]
         taken.key = node.key
         name = distinct_name(taken.wanted, taken, extensions=extensions, max_bytes=max_bytes)
         used.add(name)
         assigned[index] = name
-    yield from ((assigned[index], candidate.node) for index, candidate in enumerate(candidates))
+    yield from ((assigned[index], candidate.node) for index, candidate in enumerate(listed))
 
 
 _NUMBER = re.compile(r" \[[0-9]+\](?=(\.[^.]*)?\Z)")

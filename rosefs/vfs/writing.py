@@ -44,6 +44,7 @@ from rosefs.vfs.places import OF_MEMBERS, place_of
 from rosefs.vfs.release_gestures import save
 from rosefs.vfs.sinks import Sinks
 from rosefs.vfs.spool import Spool
+from rosefs.vfs.ways import Ways
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,11 @@ class Writing(Asking):
             smart: The lists that matchers make.
         """
         super().__init__(c, settings, clock, appearance or Appearance(), smart)
+        self._clock = clock
         self._drafting = threading.Lock()
         self._later = Later(clock)
+        self._ways = Ways()
+        self._edits = None
         if journal is not None:
             self.writable = True
             self._edits = Edits(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import trio
@@ -42,16 +43,23 @@ class Served:
             await trio.testing.wait_all_tasks_blocked()
 
 
+@asynccontextmanager
+async def two_tasks() -> AsyncIterator[Served]:
+    """Has two tasks serve, of which ``a`` begins to wait first, until both have ended."""
+    turns = Turns()
+    served = Served(turns, *trio.open_memory_channel[str](10))
+    async with turns.open_nursery() as nursery:
+        for name in "ab":
+            nursery.start_soon(served.work, name)
+            await trio.testing.wait_all_tasks_blocked()
+        yield served
+
+
 def serving(check: Callable[[Served], Awaitable[None]]) -> None:
-    """Runs a check of two tasks that serve, of which ``a`` began to wait first."""
+    """Runs a check of two tasks that serve."""
 
     async def run() -> None:
-        turns = Turns()
-        served = Served(turns, *trio.open_memory_channel[str](10))
-        async with turns.open_nursery() as nursery:
-            for name in "ab":
-                nursery.start_soon(served.work, name)
-                await trio.testing.wait_all_tasks_blocked()
+        async with two_tasks() as served:
             await check(served)
             served.slow.set()
             await served.ask("end", "end")
@@ -82,12 +90,7 @@ def test_while_a_handler_waits_another_task_takes_its_turn() -> None:
 
 def test_whoever_ends_makes_room_for_the_next() -> None:
     async def run() -> None:
-        turns = Turns()
-        served = Served(turns, *trio.open_memory_channel[str](10))
-        async with turns.open_nursery() as nursery:
-            for name in "ab":
-                nursery.start_soon(served.work, name)
-                await trio.testing.wait_all_tasks_blocked()
+        async with two_tasks() as served:
             await served.ask("end", "1", "end")
         assert served.answers == [("b", "1")]
         assert served.ended == ["a", "b"]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from rosecache.naming import UNNAMED, hash_name, split_names
 from rosecache.update.naming import Names
-from rosecache.update.rows import FACETS, Credits, ReleaseRow, TrackRow, rows_among
+from rosecache.update.rows import FACETS, Credits, ReleaseRow, TrackRow, load_release, rows_among
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -42,9 +42,6 @@ def store_release(
         Whether anything shown changed. A new stamp alone is stored, but is no change.
     """
     _remove_others(connection, row)
-    if known is not None and known.id != row.id:
-        _note_removal(connection, known)
-        known = None
     metahash = row.metahash
     stored = _find(connection, row)
     if stored is not None and stored.metahash == metahash:
@@ -93,7 +90,7 @@ def remove_release(connection: sqlite3.Connection, row: ReleaseRow) -> None:
     found = connection.execute("SELECT key FROM releases WHERE id = ?", (row.id,)).fetchone()
     _remove_key(connection, found["key"])
     # A time in the future, which a file can have, does not go back either.
-    _note_removal(connection, row)
+    note_losses(connection, _listings(row) | {("release", "")}, max(time.time_ns(), row.mtime + 1))
     _feed(connection, row.id, "removed")
 
 
@@ -116,11 +113,10 @@ def _find(connection: sqlite3.Connection, row: ReleaseRow) -> _Known | None:
 def _remove_others(connection: sqlite3.Connection, row: ReleaseRow) -> None:
     """Removes what stands in the way: another id under this directory, and these track ids elsewhere."""
     other = connection.execute(
-        "SELECT key, id FROM releases WHERE directory = ? AND id != ?", (row.directory, row.id)
+        "SELECT id FROM releases WHERE directory = ? AND id != ?", (row.directory, row.id)
     ).fetchone()
-    if other is not None:
-        _remove_key(connection, other["key"])
-        _feed(connection, other["id"], "removed")
+    if other is not None and (gone := load_release(connection, release_id=other["id"])) is not None:
+        remove_release(connection, gone)
     moved = rows_among(
         connection,
         "SELECT tracks.key, releases.key, releases.id FROM tracks JOIN releases ON releases.key = release_key"
@@ -344,10 +340,6 @@ def _listings(row: ReleaseRow) -> set[tuple[str, str]]:
         listings.add(("new", ""))
     listings.add(("loose_track" if row.tags.type == "loosetrack" else "release", ""))
     return listings
-
-
-def _note_removal(connection: sqlite3.Connection, row: ReleaseRow) -> None:
-    note_losses(connection, _listings(row) | {("release", "")}, max(time.time_ns(), row.mtime + 1))
 
 
 def note_losses(connection: sqlite3.Connection, lost: Iterable[tuple[str, str]], at: int) -> None:
