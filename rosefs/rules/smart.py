@@ -8,72 +8,73 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import attrgetter
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from rosecache.config import Config
 from rosecache.errors import ConfigError
 from rosecache.formatting import format_artists
-from rosecache.model import Release, Track
+from rosecache.model import ArtistMapping, Release, Track
+from rosecache.query.releases import list_releases
+from rosecache.query.rows import snapshot
+from rosecache.query.tracks import list_tracks
+from rosecache.query.values import Values, list_release_values, list_track_values
 from rosefs.rules.errors import RuleSyntaxError
-from rosefs.rules.matching import find_releases, find_tracks
+from rosefs.rules.matching import release_ids_of, track_ids_of
 from rosefs.rules.model import Matcher
 from rosefs.rules.parsing import parse_matcher
 from rosefs.settings import SmartKind, SmartSettings
 
-_T = TypeVar("_T")
-_Value = Callable[[Any], Any]
-"""What of a release or a track it is sorted by; None, or an empty text, for what has none."""
+
+class _By(msgspec.Struct, frozen=True):
+    """What of a release or a track it is sorted by.
+
+    Attributes:
+        field: The field that it is made of.
+        value: Makes it; None, or an empty text, for what has none.
+    """
+
+    field: str
+    value: Callable[[Any], Any] = lambda value: value
 
 
-def _text(get: Callable[[Any], str]) -> _Value:
-    return lambda thing: get(thing).casefold()
-
-
-def _number(get: Callable[[Any], str]) -> _Value:
+def _number(text: str) -> tuple[int, int, str] | None:
     """Numbers by size, and what is none, such as the side of a record, after them by its text."""
-
-    def value(thing: Any) -> tuple[int, int, str] | None:
-        text = get(thing)
-        if not text:
-            return None
-        return (0, int(text), "") if text.isascii() and text.isdecimal() else (1, 0, text.casefold())
-
-    return value
+    if not text:
+        return None
+    return (0, int(text), "") if text.isascii() and text.isdecimal() else (1, 0, text.casefold())
 
 
-def _added(release: Release) -> datetime | None:
+def _time(text: str) -> datetime | None:
     try:
-        added = datetime.fromisoformat(release.added_at)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return added if added.tzinfo is not None else added.replace(tzinfo=UTC)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
-_OF_RELEASES: Mapping[str, _Value] = {
-    "added_at": _added,
-    "releasedate": attrgetter("releasedate"),
-    "originaldate": attrgetter("originaldate"),
-    "compositiondate": attrgetter("compositiondate"),
-    "releasetitle": _text(attrgetter("releasetitle")),
-    "artist": _text(lambda release: format_artists(release.releaseartists)),
+def _artists(artists: ArtistMapping) -> str:
+    return format_artists(artists).casefold()
+
+
+_OF_RELEASES: Mapping[str, _By] = {
+    "added_at": _By("added_at", _time),
+    "releasedate": _By("releasedate"),
+    "originaldate": _By("originaldate"),
+    "compositiondate": _By("compositiondate"),
+    "releasetitle": _By("releasetitle", str.casefold),
+    "artist": _By("releaseartists", _artists),
 }
-
-
-def _of_release(value: _Value) -> _Value:
-    return lambda track: value(track.release)
-
-
-_OF_TRACKS: Mapping[str, _Value] = {
-    **{key: _of_release(value) for key, value in _OF_RELEASES.items()},
-    "artist": _text(lambda track: format_artists(track.trackartists)),
-    "tracktitle": _text(attrgetter("tracktitle")),
-    "discnumber": _number(attrgetter("discnumber")),
-    "tracknumber": _number(attrgetter("tracknumber")),
-    "duration": attrgetter("duration_seconds"),
+_OF_TRACKS: Mapping[str, _By] = {
+    **_OF_RELEASES,
+    "artist": _By("trackartists", _artists),
+    "tracktitle": _By("tracktitle", str.casefold),
+    "discnumber": _By("discnumber", _number),
+    "tracknumber": _By("tracknumber", _number),
+    "duration": _By("duration_seconds"),
 }
 
 SORT_KEYS: Mapping[SmartKind, Collection[str]] = {
@@ -138,22 +139,34 @@ def _parse(settings: SmartSettings, key: str, path: Path | None) -> Smart:
 
 def releases_of(c: Config, smart: Smart) -> list[Release]:
     """Returns the releases that a collage or a search lists, in order."""
-    return _listed(find_releases(c, smart.matcher), smart, _OF_RELEASES)
+    with snapshot(c):
+        found = release_ids_of(c, smart.matcher)
+        listed = _listed(list_release_values(c, found, _fields(smart, _OF_RELEASES)), smart, _OF_RELEASES)
+        by_id = {release.id: release for release in list_releases(c, listed)}
+    return [by_id[release_id] for release_id in listed]
 
 
 def tracks_of(c: Config, smart: Smart) -> list[Track]:
     """Returns the tracks that a playlist lists, in order."""
-    return _listed(find_tracks(c, smart.matcher), smart, _OF_TRACKS)
+    with snapshot(c):
+        found = track_ids_of(c, smart.matcher)
+        listed = _listed(list_track_values(c, found, _fields(smart, _OF_TRACKS)), smart, _OF_TRACKS)
+        by_id = {track.id: track for track in list_tracks(c, listed)}
+    return [by_id[track_id] for track_id in listed]
 
 
-def _listed(found: Sequence[_T], smart: Smart, values: Mapping[str, _Value]) -> list[_T]:
-    listed = sorted(found, key=attrgetter("source_path"))
-    for each in reversed(smart.sort):
-        keyed = [(values[each.key](thing), thing) for thing in listed]
+def _fields(smart: Smart, by: Mapping[str, _By]) -> list[str]:
+    return [by[each.key].field for each in smart.sort]
+
+
+def _listed(found: Sequence[tuple[str, Values]], smart: Smart, by: Mapping[str, _By]) -> list[str]:
+    """Sorts and cuts off ids, which come with what they are sorted by; only what is left is read as a whole then."""
+    listed = found
+    for position, each in reversed(list(enumerate(smart.sort))):
+        value = by[each.key].value
+        keyed = [(value(one[1][position]), one) for one in listed]
         present = [pair for pair in keyed if pair[0] not in (None, "")]
-        present.sort(
-            key=lambda pair: pair[0], reverse=each.descending
-        )  # keeps the order of equals, either way
-        listed = [thing for _, thing in present]
-        listed += [thing for value, thing in keyed if value in (None, "")]
-    return listed[: smart.limit]
+        present.sort(key=itemgetter(0), reverse=each.descending)  # keeps the order of equals, either way
+        listed = [one for _, one in present]
+        listed += [one for key, one in keyed if key in (None, "")]
+    return [identifier for identifier, _ in listed[: smart.limit]]

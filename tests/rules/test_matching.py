@@ -15,7 +15,6 @@ from rosecache.config import ArtistAlias, Config
 from rosecache.database import connect
 from rosecache.field_search import FIELDS
 from rosecache.model import RELEASE_TYPES, ROLES, Release, Track
-from rosecache.query import rows as query_rows
 from rosecache.query.releases import list_releases
 from rosecache.query.tracks import get_tracks_of_release, list_tracks
 from rosecache.update.rows import ReleaseRow
@@ -248,20 +247,6 @@ def _title(number: int, track: int) -> str:
     if track == 0:
         return {7: "", 8: "Special"}.get(number, "Track")
     return "Track"
-
-
-@pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> dict[type, int]:
-    """Counts the releases and tracks that are made of what is in the cache."""
-    counts: dict[type, int] = {Release: 0, Track: 0}
-    for kind in (Release, Track):
-
-        def make(kind: type = kind, **fields: object) -> object:
-            counts[kind] += 1
-            return kind(**fields)
-
-        monkeypatch.setattr(query_rows, kind.__name__, make)
-    return counts
 
 
 @pytest.mark.parametrize(

@@ -34,14 +34,24 @@ Totals = Mapping[tuple[str, str], int]
 
 # An aggregate over an ordered subquery takes the rows in that order; SQLite before 3.44 has no ORDER BY
 # within the aggregate itself.
-SELECT_RELEASES = """
+RELEASE_CREDITS = """
+  (SELECT json_group_array(json_array(role, name)) FROM
+    (SELECT role, name FROM release_artists JOIN artists ON artists.key = artist_key
+     WHERE release_key = r.key ORDER BY position))
+"""
+TRACK_CREDITS = """
+  (SELECT json_group_array(json_array(role, name)) FROM
+    (SELECT role, name FROM track_artists JOIN artists ON artists.key = artist_key
+     WHERE track_key = t.key ORDER BY position))
+"""
+"""What :meth:`Decoder.credits` decodes; of ``t``, a track."""
+
+SELECT_RELEASES = f"""
 SELECT r.key, r.id, r.directory, r.title, r.type, r.releasedate, r.originaldate, r.compositiondate, r.edition,
   r.catalognumber, r.added_at, r.new, r.datafile_mtime, r.mtime, r.metahash,
   (SELECT path FROM files WHERE release_key = r.key AND kind = 'cover' ORDER BY path LIMIT 1),
   (SELECT count(DISTINCT discnumber) FROM tracks WHERE release_key = r.key),
-  (SELECT json_group_array(json_array(role, name)) FROM
-    (SELECT role, name FROM release_artists JOIN artists ON artists.key = artist_key
-     WHERE release_key = r.key ORDER BY position)),
+  {RELEASE_CREDITS},
   (SELECT json_group_array(json_array(kind, value)) FROM
     (SELECT kind, value FROM release_facets JOIN facets ON facets.key = facet_key
      WHERE release_key = r.key ORDER BY position))
@@ -49,12 +59,9 @@ FROM releases AS r
 """
 """Selects what :meth:`Decoder.release` decodes. A condition on ``r`` can follow."""
 
-SELECT_TRACKS = """
+SELECT_TRACKS = f"""
 SELECT t.id, t.path, t.mtime, t.size, t.title, t.tracknumber, t.discnumber, t.duration_seconds, t.metahash,
-  r.id, r.directory,
-  (SELECT json_group_array(json_array(role, name)) FROM
-    (SELECT role, name FROM track_artists JOIN artists ON artists.key = artist_key
-     WHERE track_key = t.key ORDER BY position))
+  r.id, r.directory, {TRACK_CREDITS}
 FROM tracks AS t JOIN releases AS r ON r.key = t.release_key
 """
 """Selects what :meth:`Decoder.tracks` decodes. A condition on ``t`` and ``r`` can follow."""
@@ -142,7 +149,7 @@ class Decoder:
         self._base_text = os.path.join(c.music_source_dir, "")
         self._aliases = load_aliases(c)
         self._genres = load_genre_tree(c)
-        self._artists = functools.lru_cache(maxsize=8192)(self._decode_artists)
+        self.credits = functools.lru_cache(maxsize=8192)(self._decode_credits)
         self._facets = functools.lru_cache(maxsize=8192)(self._decode_facets)
 
     def path(self, *parts: bytes) -> Path:
@@ -165,9 +172,9 @@ class Decoder:
             datafile_mtime=datafile_mtime,
             releasetitle=title,
             releasetype=release_type,
-            releasedate=_date(releasedate),
-            originaldate=_date(originaldate),
-            compositiondate=_date(compositiondate),
+            releasedate=parse_date(releasedate),
+            originaldate=parse_date(originaldate),
+            compositiondate=parse_date(compositiondate),
             edition=edition,
             catalognumber=catalognumber,
             new=bool(new),
@@ -178,7 +185,7 @@ class Decoder:
             parent_secondary_genres=by_kind.parent_secondary_genres,
             descriptors=by_kind.descriptors,
             labels=by_kind.labels,
-            releaseartists=self._artists(artists),
+            releaseartists=self.credits(artists),
             metahash=metahash,
             mtime=mtime,
         )
@@ -209,7 +216,7 @@ class Decoder:
                 tracktotal=totals[release_id, disc],
                 discnumber=disc,
                 duration_seconds=duration,
-                trackartists=self._artists(artists),
+                trackartists=self.credits(artists),
                 metahash=metahash,
                 release=releases[release_id],
             )
@@ -217,7 +224,7 @@ class Decoder:
         found.sort(key=itemgetter(0))
         return [track for _, track in found]
 
-    def _decode_artists(self, packed: str) -> ArtistMapping:
+    def _decode_credits(self, packed: str) -> ArtistMapping:
         by_role: dict[str, list[Artist]] = {}
         for role, name in unpack(packed):
             by_role.setdefault(role, []).append(Artist(name))
@@ -249,7 +256,7 @@ def _decoder_of(c: Config, genres: GenreTree) -> Decoder:
     return Decoder(c)
 
 
-_date = functools.lru_cache(maxsize=4096)(PartialDate.parse)
+parse_date = functools.lru_cache(maxsize=4096)(PartialDate.parse)
 
 _RUNS = re.compile(r"[0-9]+|[^0-9]+")
 
