@@ -7,6 +7,7 @@ import threading
 import trio
 
 from rosefs.fuse.operations import Operations
+from rosefs.vfs.memory import trim
 
 INTERVAL = 0.25
 """Seconds between two looks. Most find nothing new, and ask the file system for that, and not the database: 0.2 ms of
@@ -21,8 +22,13 @@ async def follow(tree: Operations) -> None:
     going_on = threading.Lock()  # an event costs half as much again to wait for
 
     def look() -> None:
+        before = threading.active_count()
         while not going_on.acquire(timeout=INTERVAL):
             tree.follow()
+            now = threading.active_count()
+            if now < before:
+                trim()  # what threads that have ended had, such as their connections to the cache
+            before = now
 
     going_on.acquire()
     async with trio.open_nursery() as nursery:

@@ -280,6 +280,7 @@ class Inodes:
                 return False
             self._known = dict(self._known)
             self._most = now
+            _hash_place.cache_clear()
             return True
 
     def _enter(self, node: Node) -> Inode:

@@ -149,6 +149,16 @@ def new_places(number: int) -> Sequence[int]:
     return range(_GAP, (number + 1) * _GAP, _GAP)
 
 
+def give_back_listings() -> None:
+    """Lets go of what was kept for listings that are gone: little, but a page of memory for each."""
+    new_places.cache_clear()
+    for _ in range(len(_used_last)):
+        with suppress(IndexError):
+            used = _used_last.popleft()
+            if used() is not None:
+                _used_last.append(used)
+
+
 def places_after(before: Listing, names: Mapping[str, Node]) -> Sequence[int]:
     """Returns places for entries of which some have places already: these keep them, if their order is the same."""
     known = dict(zip((node.key for node in before.names.values()), before.places, strict=True))

@@ -129,11 +129,15 @@ class Namer:
             path = entity.source_path
             return path.stem if isinstance(entity, Track) else path.name
 
+    def forget(self) -> None:
+        """Lets go of all names. They are made again when they are asked for."""
+        self._names.clear()
+        self._count = 0
+
     def _make_room(self) -> None:
         self._count += 1
         if self._count > _MAX_NAMES:
-            self._names.clear()
-            self._count = 0
+            self.forget()
 
 
 class NameMemory:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 import rosecache
 from rosecache.changes import Changes
 from rosecache.config import Config
+from rosecache.query.rows import forget_decoded
 from rosefs.rules.smart import Smart
 from rosefs.settings import VfsSettings
 from rosefs.vfs.contents import (
@@ -27,6 +28,7 @@ from rosefs.vfs.directories import Context, Directory, Relisted
 from rosefs.vfs.errors import NoEntryError
 from rosefs.vfs.fetching import fetch_file_node, fetch_release_node
 from rosefs.vfs.freshness import Versions
+from rosefs.vfs.listings import give_back_listings
 from rosefs.vfs.names import Namer
 from rosefs.vfs.nodes import (
     ALL_TRACKS,
@@ -210,10 +212,14 @@ class Tree:
             self._sweep_at = 2 * len(self._directories) + _FEW
 
     def shrink(self) -> None:
-        """Gives back what the tables have for directories that are gone."""
+        """Gives back what is kept for directories that are gone."""
         with self._replacing:
             self._directories = dict(self._directories)
             self._of_release = dict(self._of_release)
+        # What is kept to save work is small, but keeps pages on which there is nothing else any more.
+        self.namer.forget()
+        give_back_listings()
+        forget_decoded()
 
     def _remove_unless_remembering(self, key: Key, is_known: Callable[[Key], bool]) -> None:
         directory = self._directories.get(key)

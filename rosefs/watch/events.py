@@ -16,8 +16,8 @@ import watchfiles
 
 from rosefs.watch.limits import LIMIT_REMEDY, watch_limit_reached
 
-_GATHER_MS = 200
-_STEP_MS = 100
+_GATHER_MS = 300
+_STEP_MS = 150
 _TIMEOUT_MS = 500
 
 

@@ -258,6 +258,13 @@ def _decoder_of(c: Config, genres: GenreTree) -> Decoder:
 
 parse_date = functools.lru_cache(maxsize=4096)(PartialDate.parse)
 
+
+def forget_decoded() -> None:
+    """Lets go of all artists, facets and dates that were decoded before. They are decoded again at need."""
+    _decoder_of.cache_clear()
+    parse_date.cache_clear()
+
+
 _RUNS = re.compile(r"[0-9]+|[^0-9]+")
 
 
