@@ -45,7 +45,10 @@ def _number(text: str) -> tuple[int, int, str] | None:
     """Numbers by size, and what is none, such as the side of a record, after them by its text."""
     if not text:
         return None
-    return (0, int(text), "") if text.isascii() and text.isdecimal() else (1, 0, text.casefold())
+    if not (text.isascii() and text.isdecimal()):
+        return (1, 0, text.casefold())
+    digits = text.lstrip("0")  # a tag may hold more of them than int() takes
+    return (0, len(digits), digits)
 
 
 def _time(text: str) -> datetime | None:

@@ -66,6 +66,7 @@ def library(c: Config) -> Config:
         ("-releasetitle", "x z y w"),
         ("artist", "x y z w"),
         ("-artist", "w z y x"),  # who has no artist is called unknown
+        ("artist,-artist,releasedate", "x y z w"),
     ],
 )
 def test_releases_are_sorted_and_what_has_no_value_is_last(library: Config, sort: str, releases: str) -> None:
@@ -111,6 +112,19 @@ def test_a_list_is_cut_off_after_it_was_sorted(library: Config) -> None:
     assert [each.id for each in releases_of(library, smart("collage", "releasetitle", limit=2))] == ["y", "z"]
     assert [each.id for each in tracks_of(library, smart("playlist", "-duration", limit=1))] == ["t10"]
     assert releases_of(library, smart("search", "artist", matcher="genre:Polka")) == []
+
+
+def test_numbers_are_sorted_by_size_however_long_they_are(c: Config) -> None:
+    long = "1" + 5000 * "0"
+    numbers = ["10", long, "9", "0", "A", "010", "2"]
+    store(
+        c,
+        release_row(
+            "r", tracks=[track_row(f"t{number}", number, path=number.encode()[:9]) for number in numbers]
+        ),
+    )
+    found = tracks_of(c, smart("playlist", "tracknumber"))
+    assert [track.tracknumber for track in found] == ["0", "2", "9", "010", "10", long, "A"]
 
 
 def test_what_is_cut_off_is_not_read(library: Config, read: dict[type, int]) -> None:

@@ -34,11 +34,11 @@ _OF_TRACKS: Mapping[str, str] = {
 """By field what to select."""
 
 _RELEASES = """
-SELECT r.id, {columns} FROM releases AS r
+SELECT r.id{columns} FROM releases AS r
 WHERE r.id IN (SELECT value FROM json_each(:ids)) ORDER BY r.directory
 """
 _TRACKS = """
-SELECT t.id, {columns} FROM tracks AS t JOIN releases AS r ON r.key = t.release_key
+SELECT t.id{columns} FROM tracks AS t JOIN releases AS r ON r.key = t.release_key
 WHERE t.id IN (SELECT value FROM json_each(:ids)) ORDER BY r.directory, t.path
 """
 
@@ -55,7 +55,7 @@ def list_release_values(c: Config, ids: Iterable[str], fields: Sequence[str]) ->
     Raises:
         KeyError: There is no such field.
     """
-    return _list(c, _RELEASES, ids, {field: _OF_RELEASES[field] for field in fields})
+    return _list(c, _RELEASES, ids, fields, [_OF_RELEASES[field] for field in fields])
 
 
 def list_track_values(c: Config, ids: Iterable[str], fields: Sequence[str]) -> list[tuple[str, Values]]:
@@ -70,18 +70,18 @@ def list_track_values(c: Config, ids: Iterable[str], fields: Sequence[str]) -> l
     Raises:
         KeyError: There is no such field.
     """
-    return _list(c, _TRACKS, ids, {field: _OF_TRACKS[field] for field in fields})
+    return _list(c, _TRACKS, ids, fields, [_OF_TRACKS[field] for field in fields])
 
 
 def _list(
-    c: Config, statement: str, ids: Iterable[str], columns: Mapping[str, str]
+    c: Config, statement: str, ids: Iterable[str], fields: Sequence[str], columns: Sequence[str]
 ) -> list[tuple[str, Values]]:
-    decoders: list[Callable[[Any], Any]] = [_decoder(c, field) for field in columns]
-    statement = statement.format(columns=", ".join(columns.values()) or "NULL")
+    decoders = [_decoder(c, field) for field in fields]
+    selected = "".join(f", {column}" for column in columns)
     with connect(c) as connection:
-        rows = fetch(connection, statement, {"ids": pack(ids)})
+        rows = fetch(connection, statement.format(columns=selected), {"ids": pack(ids)})
     return [
-        (row[0], tuple(decode(value) for decode, value in zip(decoders, row[1:], strict=False)))
+        (row[0], tuple(decode(value) for decode, value in zip(decoders, row[1:], strict=True)))
         for row in rows
     ]
 
