@@ -19,7 +19,7 @@ from rosecache.errors import ConfigError
 from rosecache.formatting import format_artists
 from rosecache.model import ArtistMapping, Release, Track
 from rosecache.query.releases import list_releases
-from rosecache.query.rows import snapshot
+from rosecache.query.rows import natural_order, snapshot
 from rosecache.query.tracks import list_tracks
 from rosecache.query.values import Values, list_release_values, list_track_values
 from rosefs.rules.errors import RuleSyntaxError
@@ -41,14 +41,13 @@ class _By(msgspec.Struct, frozen=True):
     value: Callable[[Any], Any] = lambda value: value
 
 
-def _number(text: str) -> tuple[int, int, str] | None:
+def _number(text: str) -> tuple[int, tuple[tuple[int, str], ...]] | None:
     """Numbers by size, and what is none, such as the side of a record, after them by its text."""
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()):
-        return (1, 0, text.casefold())
-    digits = text.lstrip("0")  # a tag may hold more of them than int() takes
-    return (0, len(digits), digits)
+    if text.isascii() and text.isdecimal():
+        return (0, natural_order(text))
+    return (1, ((0, text.casefold()),))
 
 
 def _time(text: str) -> datetime | None:
